@@ -1,0 +1,2 @@
+//! The resolve command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! credchain.toml: discovery, profiles, layering, diagnostics with spans, JSON schema, trust.

@@ -1,0 +1,139 @@
+//! Time, handed in so that tests need not sleep.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::watch;
+
+/// Where time comes from: the system, or a test's [`ManualClock`].
+#[derive(Clone, Default)]
+pub struct Clock(Option<Arc<ManualClock>>);
+
+static START: LazyLock<Instant> = LazyLock::new(
+    #[expect(clippy::disallowed_methods, reason = "this is where the system's time comes in")]
+    Instant::now,
+);
+
+impl Clock {
+    /// The system's time.
+    pub const fn system() -> Self {
+        Self(None)
+    }
+
+    /// The wall clock, which may jump.
+    #[expect(clippy::disallowed_methods, reason = "this is where the system's time comes in")]
+    pub fn now(&self) -> SystemTime {
+        match &self.0 {
+            None => SystemTime::now(),
+            Some(manual) => manual.epoch + *manual.elapsed.borrow(),
+        }
+    }
+
+    /// Time since some fixed moment of this process; never goes back.
+    pub fn monotonic(&self) -> Duration {
+        match &self.0 {
+            None => START.elapsed(),
+            Some(manual) => *manual.elapsed.borrow(),
+        }
+    }
+
+    /// Waits for `duration` to pass on this clock.
+    pub async fn sleep(&self, duration: Duration) {
+        match &self.0 {
+            None => tokio::time::sleep(duration).await,
+            Some(manual) => {
+                let until = manual.elapsed.borrow().saturating_add(duration);
+                let mut elapsed = manual.elapsed.subscribe();
+                // The sender lives in the clock that this future borrows, so the wait cannot fail.
+                let _ = elapsed.wait_for(|elapsed| *elapsed >= until).await;
+            }
+        }
+    }
+
+    /// Runs `work`, giving up after `duration`.
+    pub async fn timeout<T>(
+        &self,
+        duration: Duration,
+        work: impl Future<Output = T> + Send,
+    ) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = self.sleep(duration) => None,
+        }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Clock(manual)" } else { "Clock(system)" })
+    }
+}
+
+/// A clock that moves only when told to.
+///
+/// ```
+/// use std::time::Duration;
+/// use credchain_core::ManualClock;
+/// let manual = ManualClock::new();
+/// let clock = manual.clock();
+/// manual.advance(Duration::from_secs(90));
+/// assert_eq!(clock.monotonic(), Duration::from_secs(90));
+/// ```
+#[derive(Debug)]
+pub struct ManualClock {
+    epoch: SystemTime,
+    elapsed: watch::Sender<Duration>,
+}
+
+impl ManualClock {
+    /// A clock that stands at the start of 2026 (UTC).
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            epoch: SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600),
+            elapsed: watch::Sender::new(Duration::ZERO),
+        })
+    }
+
+    /// The clock to hand in.
+    pub fn clock(self: &Arc<Self>) -> Clock {
+        Clock(Some(self.clone()))
+    }
+
+    /// Moves time forward and wakes whoever waited for it.
+    pub fn advance(&self, by: Duration) {
+        self.elapsed.send_modify(|elapsed| *elapsed += by);
+    }
+
+    /// How many sleepers wait on this clock; lets a test observe instead of sleeping.
+    pub fn sleepers(&self) -> usize {
+        self.elapsed.receiver_count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_manual_sleep_ends_when_time_is_moved() {
+        let manual = ManualClock::new();
+        let clock = manual.clock();
+        let sleeper = tokio::spawn(async move { clock.sleep(Duration::from_secs(60)).await });
+        while manual.sleepers() == 0 {
+            tokio::task::yield_now().await;
+        }
+        manual.advance(Duration::from_secs(59));
+        tokio::task::yield_now().await;
+        assert!(!sleeper.is_finished());
+        manual.advance(Duration::from_secs(1));
+        sleeper.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_timeout_prefers_finished_work() {
+        let clock = ManualClock::new().clock();
+        assert_eq!(clock.timeout(Duration::ZERO, async { 1 }).await, Some(1));
+    }
+}

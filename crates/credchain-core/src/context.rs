@@ -1,0 +1,173 @@
+//! The outside world, handed in.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::Clock;
+
+/// What a provider may use of the world around it: environment, clock, randomness, a person at
+/// the terminal, and how long there is left. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Context {
+    env: Environment,
+    clock: Clock,
+    jitter: Option<f64>,
+    interactive: bool,
+    deadline: Option<Duration>,
+}
+
+impl Context {
+    /// The process's own environment and clock; not interactive, no deadline.
+    pub const fn system() -> Self {
+        Self {
+            env: Environment::process(),
+            clock: Clock::system(),
+            jitter: None,
+            interactive: false,
+            deadline: None,
+        }
+    }
+
+    /// The same, with another environment.
+    pub fn with_env(mut self, env: Environment) -> Self {
+        self.env = env;
+        self
+    }
+
+    /// The same, with another clock.
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The same, with every random fraction fixed; for tests of back-off.
+    pub fn with_jitter(mut self, fraction: f64) -> Self {
+        self.jitter = Some(fraction);
+        self
+    }
+
+    /// The same, with or without a person who can answer a prompt.
+    pub fn with_interactive(mut self, interactive: bool) -> Self {
+        self.interactive = interactive;
+        self
+    }
+
+    /// The same, ending no later than `left` from now.
+    pub fn with_timeout(mut self, left: Duration) -> Self {
+        let until = self.clock.monotonic().saturating_add(left);
+        self.deadline = Some(self.deadline.map_or(until, |earlier| earlier.min(until)));
+        self
+    }
+
+    /// The environment variables.
+    pub fn env(&self) -> &Environment {
+        &self.env
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Whether a person can be asked.
+    pub fn interactive(&self) -> bool {
+        self.interactive
+    }
+
+    /// How long there is left, if there is a deadline.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.deadline.map(|until| until.saturating_sub(self.clock.monotonic()))
+    }
+
+    /// A random fraction in `0.0..1.0`, for jitter. Not for secrets.
+    pub fn fraction(&self) -> f64 {
+        self.jitter.unwrap_or_else(|| {
+            // Without randomness the middle is the fairest delay.
+            getrandom::u32().map_or(0.5, |random| f64::from(random) / (f64::from(u32::MAX) + 1.0))
+        })
+    }
+}
+
+/// Environment variables: the process's, read when asked, or a fixed set.
+///
+/// ```
+/// use credchain_core::Environment;
+/// let env = Environment::fixed([("API_KEY", "s3cret")]);
+/// assert_eq!(env.get("API_KEY").unwrap(), "s3cret");
+/// assert!(env.get("HOME").is_none());
+/// ```
+#[derive(Clone, Default)]
+pub struct Environment(Option<Arc<BTreeMap<OsString, OsString>>>);
+
+impl Environment {
+    /// The process's own variables.
+    pub const fn process() -> Self {
+        Self(None)
+    }
+
+    /// These variables and no others.
+    pub fn fixed<K: Into<OsString>, V: Into<OsString>>(
+        variables: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let variables = variables.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
+        Self(Some(Arc::new(variables)))
+    }
+
+    /// The value of a variable, if it is set.
+    #[expect(clippy::disallowed_methods, reason = "this is where the process's variables come in")]
+    pub fn get(&self, name: &str) -> Option<OsString> {
+        match &self.0 {
+            // `var_os` panics on none of these, but no variable can have such a name.
+            None if name.is_empty() || name.contains(['=', '\0']) => None,
+            None => std::env::var_os(name),
+            Some(variables) => variables.get(std::ffi::OsStr::new(name)).cloned(),
+        }
+    }
+
+    /// The value of a variable that is set, not empty, and UTF-8.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.get(name)?.into_string().ok().filter(|text| !text.is_empty())
+    }
+
+    /// All variables.
+    #[expect(clippy::disallowed_methods, reason = "this is where the process's variables come in")]
+    pub fn all(&self) -> Vec<(OsString, OsString)> {
+        match &self.0 {
+            None => std::env::vars_os().collect(),
+            Some(variables) => variables.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+        }
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Environment(fixed)" } else { "Environment(process)" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ManualClock;
+
+    #[test]
+    fn a_later_timeout_does_not_extend_an_earlier_one() {
+        let manual = ManualClock::new();
+        let cx = Context::system()
+            .with_clock(manual.clock())
+            .with_timeout(Duration::from_secs(1))
+            .with_timeout(Duration::from_secs(9));
+        assert_eq!(cx.remaining(), Some(Duration::from_secs(1)));
+        manual.advance(Duration::from_secs(5));
+        assert_eq!(cx.remaining(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn debug_shows_no_variables() {
+        let cx = Context::system().with_env(Environment::fixed([("TOKEN", "canary")]));
+        assert!(!format!("{cx:?}").contains("canary"));
+    }
+}

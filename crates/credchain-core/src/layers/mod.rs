@@ -1,0 +1,1 @@
+//! Wrappers around a provider, each with one concern.

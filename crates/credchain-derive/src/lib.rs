@@ -1,0 +1,1 @@
+//! Derives Credentials for structs of credchain secrets.

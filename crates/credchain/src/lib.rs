@@ -1,0 +1,1 @@
+//! Credentials through one ordered chain of providers, from configuration.

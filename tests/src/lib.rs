@@ -1,0 +1,1 @@
+//! End-to-end tests of credchain and the harness that starts real servers.
