@@ -11,7 +11,10 @@ use tokio::sync::watch;
 pub struct Clock(Option<Arc<ManualClock>>);
 
 static START: LazyLock<Instant> = LazyLock::new(
-    #[expect(clippy::disallowed_methods, reason = "this is where the system's time comes in")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where the system's time comes in"
+    )]
     Instant::now,
 );
 
@@ -22,7 +25,10 @@ impl Clock {
     }
 
     /// The wall clock, which may jump.
-    #[expect(clippy::disallowed_methods, reason = "this is where the system's time comes in")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where the system's time comes in"
+    )]
     pub fn now(&self) -> SystemTime {
         match &self.0 {
             None => SystemTime::now(),
@@ -67,7 +73,11 @@ impl Clock {
 
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Clock(manual)" } else { "Clock(system)" })
+        f.write_str(if self.0.is_some() {
+            "Clock(manual)"
+        } else {
+            "Clock(system)"
+        })
     }
 }
 
@@ -91,7 +101,7 @@ impl ManualClock {
     /// A clock that stands at the start of 2026 (UTC).
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
-            epoch: SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600),
+            epoch: SystemTime::UNIX_EPOCH + Duration::from_hours(490896),
             elapsed: watch::Sender::new(Duration::ZERO),
         })
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Clock;
+use crate::{Clock, Result, Secret};
 
 /// What a provider may use of the world around it: environment, clock, randomness, a person at
 /// the terminal, and how long there is left. Cheap to clone.
@@ -16,7 +16,14 @@ pub struct Context {
     clock: Clock,
     jitter: Option<f64>,
     interactive: bool,
+    prompt: Option<Arc<dyn Prompt>>,
     deadline: Option<Duration>,
+}
+
+/// A way to ask the person at the terminal for a passphrase.
+pub trait Prompt: fmt::Debug + Send + Sync {
+    /// Asks and waits, on the calling thread; nothing if the person declined.
+    fn secret(&self, question: &str) -> Result<Option<Secret>>;
 }
 
 impl Context {
@@ -27,6 +34,7 @@ impl Context {
             clock: Clock::system(),
             jitter: None,
             interactive: false,
+            prompt: None,
             deadline: None,
         }
     }
@@ -55,10 +63,22 @@ impl Context {
         self
     }
 
+    /// The same, with a way to ask that person; it is used only while the context is interactive.
+    pub fn with_prompt(mut self, prompt: Arc<dyn Prompt>) -> Self {
+        self.prompt = Some(prompt);
+        self
+    }
+
     /// The same, ending no later than `left` from now.
     pub fn with_timeout(mut self, left: Duration) -> Self {
         let until = self.clock.monotonic().saturating_add(left);
         self.deadline = Some(self.deadline.map_or(until, |earlier| earlier.min(until)));
+        self
+    }
+
+    /// The same, without a deadline: for work that outlives the one who asked for it.
+    pub fn without_deadline(mut self) -> Self {
+        self.deadline = None;
         self
     }
 
@@ -77,16 +97,24 @@ impl Context {
         self.interactive
     }
 
+    /// How to ask that person for a passphrase, if there is one to ask.
+    pub fn prompt(&self) -> Option<&dyn Prompt> {
+        self.prompt.as_deref().filter(|_| self.interactive)
+    }
+
     /// How long there is left, if there is a deadline.
     pub fn remaining(&self) -> Option<Duration> {
-        self.deadline.map(|until| until.saturating_sub(self.clock.monotonic()))
+        self.deadline
+            .map(|until| until.saturating_sub(self.clock.monotonic()))
     }
 
     /// A random fraction in `0.0..1.0`, for jitter. Not for secrets.
     pub fn fraction(&self) -> f64 {
         self.jitter.unwrap_or_else(|| {
             // Without randomness the middle is the fairest delay.
-            getrandom::u32().map_or(0.5, |random| f64::from(random) / (f64::from(u32::MAX) + 1.0))
+            getrandom::u32().map_or(0.5, |random| {
+                f64::from(random) / (f64::from(u32::MAX) + 1.0)
+            })
         })
     }
 }
@@ -112,12 +140,18 @@ impl Environment {
     pub fn fixed<K: Into<OsString>, V: Into<OsString>>(
         variables: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
-        let variables = variables.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
+        let variables = variables
+            .into_iter()
+            .map(|(k, v)| (k.into(), v.into()))
+            .collect();
         Self(Some(Arc::new(variables)))
     }
 
     /// The value of a variable, if it is set.
-    #[expect(clippy::disallowed_methods, reason = "this is where the process's variables come in")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where the process's variables come in"
+    )]
     pub fn get(&self, name: &str) -> Option<OsString> {
         match &self.0 {
             // `var_os` panics on none of these, but no variable can have such a name.
@@ -129,22 +163,35 @@ impl Environment {
 
     /// The value of a variable that is set, not empty, and UTF-8.
     pub fn text(&self, name: &str) -> Option<String> {
-        self.get(name)?.into_string().ok().filter(|text| !text.is_empty())
+        self.get(name)?
+            .into_string()
+            .ok()
+            .filter(|text| !text.is_empty())
     }
 
     /// All variables.
-    #[expect(clippy::disallowed_methods, reason = "this is where the process's variables come in")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where the process's variables come in"
+    )]
     pub fn all(&self) -> Vec<(OsString, OsString)> {
         match &self.0 {
             None => std::env::vars_os().collect(),
-            Some(variables) => variables.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+            Some(variables) => variables
+                .iter()
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect(),
         }
     }
 }
 
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Environment(fixed)" } else { "Environment(process)" })
+        f.write_str(if self.0.is_some() {
+            "Environment(fixed)"
+        } else {
+            "Environment(process)"
+        })
     }
 }
 
@@ -163,6 +210,20 @@ mod tests {
         assert_eq!(cx.remaining(), Some(Duration::from_secs(1)));
         manual.advance(Duration::from_secs(5));
         assert_eq!(cx.remaining(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn nobody_is_asked_unless_the_context_is_interactive() {
+        #[derive(Debug)]
+        struct Answer;
+        impl Prompt for Answer {
+            fn secret(&self, _: &str) -> Result<Option<Secret>> {
+                Ok(Some(Secret::new("answer")))
+            }
+        }
+        let cx = Context::system().with_prompt(Arc::new(Answer));
+        assert!(cx.prompt().is_none());
+        assert!(cx.with_interactive(true).prompt().is_some());
     }
 
     #[test]

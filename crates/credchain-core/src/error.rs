@@ -174,7 +174,10 @@ impl Error {
 
     /// An operation that a provider does not offer.
     pub fn unsupported(operation: &'static str) -> Self {
-        Self::new(Kind::Unsupported, format!("{operation} is not offered here"))
+        Self::new(
+            Kind::Unsupported,
+            format!("{operation} is not offered here"),
+        )
     }
 
     /// Adds the credential, unless one is named already.
@@ -295,12 +298,21 @@ mod tests {
 
     #[test]
     fn the_most_pressing_kind_follows_the_published_order() {
-        let order = [Kind::Untrusted, Kind::Invalid, Kind::Denied, Kind::Throttled, Kind::NotFound];
+        let order = [
+            Kind::Untrusted,
+            Kind::Invalid,
+            Kind::Denied,
+            Kind::Throttled,
+            Kind::NotFound,
+        ];
         for (at, kind) in order.into_iter().enumerate() {
             let rest = order[at..].iter().rev().copied();
             assert_eq!(Kind::most_pressing(rest), Some(kind));
         }
-        assert_eq!(Kind::most_pressing([Kind::Internal, Kind::NotFound]), Some(Kind::NotFound));
+        assert_eq!(
+            Kind::most_pressing([Kind::Internal, Kind::NotFound]),
+            Some(Kind::NotFound)
+        );
         assert_eq!(Kind::most_pressing([]), None);
     }
 
@@ -312,7 +324,9 @@ mod tests {
 
     #[test]
     fn the_first_link_and_credential_stay() {
-        let error = Error::not_found().at(LinkName::literal("env")).at(LinkName::literal("vault"));
+        let error = Error::not_found()
+            .at(LinkName::literal("env"))
+            .at(LinkName::literal("vault"));
         assert_eq!(error.link().unwrap().as_str(), "env");
     }
 }

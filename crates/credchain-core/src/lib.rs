@@ -37,6 +37,7 @@ mod naming;
 mod provider;
 mod reaction;
 mod reference;
+mod refuse;
 mod registry;
 mod resolver;
 mod secret;
@@ -49,13 +50,13 @@ pub use async_trait::async_trait;
 #[doc(hidden)]
 pub use inventory;
 
-//Xpub use crate::batch::{Item, resolve_batch};
+pub use crate::batch::{Item, resolve_batch};
 pub use crate::blocking::block_on;
 #[doc(hidden)]
 pub use crate::blocking::doctest;
-//Xpub use crate::chain::{Chain, Link};
+pub use crate::chain::{Chain, Link};
 pub use crate::clock::{Clock, ManualClock};
-pub use crate::context::{Context, Environment};
+pub use crate::context::{Context, Environment, Prompt};
 pub use crate::error::{Error, Kind, Result};
 pub use crate::memory::Memory;
 pub use crate::name::{LinkName, Name, NameError};
@@ -66,12 +67,13 @@ pub use crate::provider::{
 };
 pub use crate::reaction::{Reaction, Reactions};
 pub use crate::reference::{Address, Reference, Version};
+pub use crate::refuse::Refusing;
 pub use crate::registry::{
     CredentialSource, NoCredentials, Project, Registration, Registry, Setup, TrustNeed,
 };
-//Xpub use crate::resolver::{CachedSecret, Credential, Resolver, ResolverBuilder, Value};
+pub use crate::resolver::{CachedSecret, Credential, Resolver, ResolverBuilder, Value};
 pub use crate::secret::{Secret, SecretMeta};
 pub use crate::settings::{Setting, Settings, Shape};
-//Xpub use crate::template::{Filter, Template, TemplateError};
+pub use crate::template::{Filter, Template, TemplateError};
 pub use crate::trace::{Outcome, Resolution, Step, Trace};
 pub use crate::units::{format_duration, parse_duration, parse_size};

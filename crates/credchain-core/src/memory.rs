@@ -55,7 +55,11 @@ impl Memory {
     /// If `reference` is none; meant for literals.
     pub fn with(self, reference: &str, value: &[u8]) -> Self {
         let reference = literal(reference);
-        let entry = Entry { value: Secret::new(value), version: 1, key: None };
+        let entry = Entry {
+            value: Secret::new(value),
+            version: 1,
+            key: None,
+        };
         self.lock().entries.insert(reference, entry);
         self
     }
@@ -140,7 +144,10 @@ impl Provider for Memory {
 
     async fn get_many(&self, references: &[Reference], _: &Context) -> Vec<Result<Secret>> {
         self.lock().batches += 1;
-        references.iter().map(|reference| self.read(reference)).collect()
+        references
+            .iter()
+            .map(|reference| self.read(reference))
+            .collect()
     }
 
     async fn set(
@@ -172,7 +179,14 @@ impl Provider for Memory {
         }
         let version = current.map_or(1, |entry| entry.version + 1);
         let key = options.idempotency_key.clone();
-        state.entries.insert(place, Entry { value: value.clone(), version, key });
+        state.entries.insert(
+            place,
+            Entry {
+                value: value.clone(),
+                version,
+                key,
+            },
+        );
         Ok(Version::number(version))
     }
 
@@ -186,7 +200,13 @@ impl Provider for Memory {
         let wanted = |reference: &&Reference| {
             prefix.is_none_or(|prefix| reference.path().starts_with(prefix))
         };
-        Ok(state.entries.keys().filter(wanted).cloned().map(Listed::new).collect())
+        Ok(state
+            .entries
+            .keys()
+            .filter(wanted)
+            .cloned()
+            .map(Listed::new)
+            .collect())
     }
 }
 

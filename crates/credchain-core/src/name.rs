@@ -35,7 +35,9 @@ impl Name {
         let bytes = self.0.as_bytes();
         bytes.len() <= 63
             && bytes[0].is_ascii_lowercase()
-            && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_')
+            && bytes
+                .iter()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_')
     }
 
     /// The conventional environment variable: `api_key` is `API_KEY`.
@@ -58,8 +60,13 @@ impl FromStr for Name {
         if !(first.is_ascii_alphabetic() || *first == b'_') {
             return Err(NameError("a credential's name starts with a letter or `_`"));
         }
-        if !bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')) {
-            return Err(NameError("a credential's name has only letters, digits, `_`, `-` and `.`"));
+        if !bytes
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+        {
+            return Err(NameError(
+                "a credential's name has only letters, digits, `_`, `-` and `.`",
+            ));
         }
         if text.contains("..") {
             return Err(NameError("a credential's name cannot contain `..`"));
@@ -149,7 +156,9 @@ mod tests {
     #[test]
     fn hostile_names_are_refused() {
         let long = "a".repeat(10_000);
-        for bad in ["", "a/b", "..", "a..b", "a\nb", "a\0b", "-rf", "1a", "ä", "a b", &long] {
+        for bad in [
+            "", "a/b", "..", "a..b", "a\nb", "a\0b", "-rf", "1a", "ä", "a b", &long,
+        ] {
             assert!(bad.parse::<Name>().is_err(), "{bad:?}");
         }
     }

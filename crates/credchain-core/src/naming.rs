@@ -54,7 +54,9 @@ impl Naming {
 
     /// The name of its environment variable.
     pub fn env_name(&self) -> String {
-        self.env.as_ref().map_or_else(|| self.name.to_env(), ToString::to_string)
+        self.env
+            .as_ref()
+            .map_or_else(|| self.name.to_env(), ToString::to_string)
     }
 }
 

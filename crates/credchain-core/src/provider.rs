@@ -44,8 +44,14 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// - Agrees with [`get`](Provider::get) on every one of them.
     async fn get_many(&self, references: &[Reference], cx: &Context) -> Vec<Result<Secret>> {
         // Collected first: a borrowing `map` closure inside the stream defeats the `Send` bound.
-        let reads: Vec<_> = references.iter().map(|reference| self.get(reference, cx)).collect();
-        stream::iter(reads).buffered(DEFAULT_CONCURRENCY).collect().await
+        let reads: Vec<_> = references
+            .iter()
+            .map(|reference| self.get(reference, cx))
+            .collect();
+        stream::iter(reads)
+            .buffered(DEFAULT_CONCURRENCY)
+            .collect()
+            .await
     }
 
     /// Writes one value and tells its new version.
@@ -269,7 +275,10 @@ pub enum Expect {
 impl SetOptions {
     /// Writes only if `expect` holds.
     pub fn expecting(expect: Expect) -> Self {
-        Self { expect, ..Self::default() }
+        Self {
+            expect,
+            ..Self::default()
+        }
     }
 }
 
@@ -288,7 +297,11 @@ pub struct Listed {
 impl Listed {
     /// An entry of which only the place is known.
     pub fn new(reference: Reference) -> Self {
-        Self { reference, version: None, created: None }
+        Self {
+            reference,
+            version: None,
+            created: None,
+        }
     }
 }
 
@@ -331,7 +344,11 @@ pub struct Lease {
 impl Lease {
     /// A lease as granted.
     pub fn new(id: impl Into<String>, duration: Duration, renewable: bool) -> Self {
-        Self { id: id.into(), duration, renewable }
+        Self {
+            id: id.into(),
+            duration,
+            renewable,
+        }
     }
 }
 
@@ -374,6 +391,11 @@ pub struct VersionState {
 impl VersionState {
     /// An enabled version without labels.
     pub fn new(version: Version) -> Self {
-        Self { version, created: None, enabled: true, labels: Vec::new() }
+        Self {
+            version,
+            created: None,
+            enabled: true,
+            labels: Vec::new(),
+        }
     }
 }

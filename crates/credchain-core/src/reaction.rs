@@ -64,7 +64,10 @@ pub struct Reactions {
 impl Reactions {
     /// No override: everything fails closed.
     pub const fn closed() -> Self {
-        Self { next_on_unavailable: false, next_on_unauthenticated: false }
+        Self {
+            next_on_unavailable: false,
+            next_on_unauthenticated: false,
+        }
     }
 
     /// Moves on when the link is unavailable or throttled.
@@ -96,7 +99,11 @@ mod tests {
     #[test]
     fn the_table_has_each_kind_once() {
         for kind in Kind::ALL {
-            assert_eq!(TABLE.iter().filter(|(k, _)| *k == kind).count(), 1, "{kind}");
+            assert_eq!(
+                TABLE.iter().filter(|(k, _)| *k == kind).count(),
+                1,
+                "{kind}"
+            );
         }
     }
 
@@ -109,7 +116,9 @@ mod tests {
 
     #[test]
     fn a_denial_never_moves_on() {
-        let open = Reactions::closed().next_on_unavailable(true).next_on_unauthenticated(true);
+        let open = Reactions::closed()
+            .next_on_unavailable(true)
+            .next_on_unauthenticated(true);
         assert!(!open.moves_on(Kind::Denied));
         assert!(open.moves_on(Kind::Unavailable) && open.moves_on(Kind::Unauthenticated));
     }

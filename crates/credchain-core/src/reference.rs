@@ -50,9 +50,16 @@ impl Reference {
         let path = path.as_ref();
         check("path", path)?;
         if path.split(['/', '\\']).any(|segment| segment == "..") {
-            return Err(Error::new(Kind::Invalid, "a reference's path cannot contain `..`"));
+            return Err(Error::new(
+                Kind::Invalid,
+                "a reference's path cannot contain `..`",
+            ));
         }
-        Ok(Self { path: path.into(), field: None, version: None })
+        Ok(Self {
+            path: path.into(),
+            field: None,
+            version: None,
+        })
     }
 
     /// The same place, narrowed to one field of the document there.
@@ -121,8 +128,11 @@ impl FromStr for Reference {
         }
         if let Some(query) = query {
             let Some(version) = query.strip_prefix("version=") else {
-                return Err(Error::new(Kind::Invalid, "after `?` a reference takes only `version=`")
-                    .with_hint("a `?` that belongs to the path is written `%3F`"));
+                return Err(Error::new(
+                    Kind::Invalid,
+                    "after `?` a reference takes only `version=`",
+                )
+                .with_hint("a `?` that belongs to the path is written `%3F`"));
             };
             reference = reference.with_version(Version::new(decode(version)?)?);
         }
@@ -192,7 +202,10 @@ impl fmt::Debug for Version {
 /// # Ok::<(), credchain_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_structs, reason = "an address is these two parts by definition")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "an address is these two parts by definition"
+)]
 pub struct Address {
     /// The configured provider.
     pub link: LinkName,
@@ -205,12 +218,18 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self> {
         let Some((link, reference)) = text.split_once("://") else {
-            return Err(Error::new(Kind::Invalid, "an address looks like `LINK://PATH#FIELD`"));
+            return Err(Error::new(
+                Kind::Invalid,
+                "an address looks like `LINK://PATH#FIELD`",
+            ));
         };
         let link = link
             .parse()
             .map_err(|error: crate::NameError| Error::new(Kind::Invalid, error.to_string()))?;
-        Ok(Self { link, reference: reference.parse()? })
+        Ok(Self {
+            link,
+            reference: reference.parse()?,
+        })
     }
 }
 
@@ -222,7 +241,10 @@ impl fmt::Display for Address {
 
 fn check(what: &'static str, text: &str) -> Result<()> {
     if text.is_empty() {
-        return Err(Error::new(Kind::Invalid, format!("a reference's {what} cannot be empty")));
+        return Err(Error::new(
+            Kind::Invalid,
+            format!("a reference's {what} cannot be empty"),
+        ));
     }
     if text.len() > MAX_LEN {
         let message = format!("a reference's {what} has at most {MAX_LEN} bytes");
@@ -244,8 +266,11 @@ fn decode(text: &str) -> Result<Cow<'_, str>> {
             .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
     });
     if malformed {
-        return Err(Error::new(Kind::Invalid, "a `%` in a reference is followed by two hex digits")
-            .with_hint("a `%` that belongs to the path or the field is written `%25`"));
+        return Err(Error::new(
+            Kind::Invalid,
+            "a `%` in a reference is followed by two hex digits",
+        )
+        .with_hint("a `%` that belongs to the path or the field is written `%25`"));
     }
     percent_decode_str(text)
         .decode_utf8()
@@ -284,7 +309,17 @@ mod tests {
 
     #[test]
     fn traversal_and_control_characters_are_refused_even_encoded() {
-        for bad in ["../x", "a/../b", "%2e%2e/x", "a%00b", "a%0ab", "", "#f", "a#", "a?version="] {
+        for bad in [
+            "../x",
+            "a/../b",
+            "%2e%2e/x",
+            "a%00b",
+            "a%0ab",
+            "",
+            "#f",
+            "a#",
+            "a?version=",
+        ] {
             let error = bad.parse::<Reference>().unwrap_err();
             assert_eq!(error.kind(), Kind::Invalid, "{bad}");
         }

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    Capabilities, Context, Error, Kind, LinkName, Name, Provider, Result, Secret, Setting,
-    Settings,
+    Capabilities, Context, Error, Kind, LinkName, Name, Provider, Result, Secret, Setting, Settings,
 };
 
 /// One provider type, made known with [`register_provider!`](crate::register_provider).
@@ -50,7 +49,14 @@ impl Registration {
         capabilities: Capabilities,
         build: fn(Setup) -> Result<Arc<dyn Provider>>,
     ) -> Self {
-        Self { type_name, summary, settings: &[], capabilities, trust: TrustNeed::Always, build }
+        Self {
+            type_name,
+            summary,
+            settings: &[],
+            capabilities,
+            trust: TrustNeed::Always,
+            build,
+        }
     }
 
     /// The keys of its settings table.
@@ -68,7 +74,9 @@ impl Registration {
 
 impl fmt::Debug for Registration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registration").field("type_name", &self.type_name).finish_non_exhaustive()
+        f.debug_struct("Registration")
+            .field("type_name", &self.type_name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -161,7 +169,8 @@ impl Project {
 
     /// Replaces `{project}` and `{profile}`.
     pub fn expand(&self, text: &str) -> String {
-        text.replace("{project}", &self.name).replace("{profile}", &self.profile)
+        text.replace("{project}", &self.name)
+            .replace("{profile}", &self.profile)
     }
 }
 
@@ -219,7 +228,10 @@ pub trait CredentialSource: fmt::Debug + Send + Sync {
 
 /// A source that has none.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "there is nothing to add to nothing")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "there is nothing to add to nothing"
+)]
 pub struct NoCredentials;
 
 #[async_trait]

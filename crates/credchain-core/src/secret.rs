@@ -54,7 +54,10 @@ pub struct SecretMeta {
 impl Secret {
     /// Takes ownership of the bytes; the caller's buffer is the one that is wiped later.
     pub fn new(value: impl Into<Vec<u8>>) -> Self {
-        Self { value: Arc::new(Zeroizing::new(value.into())), meta: None }
+        Self {
+            value: Arc::new(Zeroizing::new(value.into())),
+            meta: None,
+        }
     }
 
     /// The bytes. Whatever is copied out of them is the caller's to protect.
@@ -96,7 +99,10 @@ impl Secret {
     /// assert!(secret.meta().renewable);
     /// ```
     pub fn with_meta(mut self, change: impl FnOnce(&mut SecretMeta)) -> Self {
-        let mut meta = self.meta.take().map_or_else(SecretMeta::default, Arc::unwrap_or_clone);
+        let mut meta = self
+            .meta
+            .take()
+            .map_or_else(SecretMeta::default, Arc::unwrap_or_clone);
         change(&mut meta);
         self.meta = Some(Arc::new(meta));
         self
@@ -106,7 +112,11 @@ impl Secret {
     pub fn same_value(&self, other: &Self) -> bool {
         let (left, right) = (self.expose(), other.expose());
         left.len() == right.len()
-            && left.iter().zip(right).fold(0_u8, |seen, (a, b)| seen | (a ^ b)) == 0
+            && left
+                .iter()
+                .zip(right)
+                .fold(0_u8, |seen, (a, b)| seen | (a ^ b))
+                == 0
     }
 }
 

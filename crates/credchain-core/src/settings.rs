@@ -58,9 +58,9 @@ pub enum Shape {
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A list of one shape.
-    List(&'static Shape),
+    List(&'static Self),
     /// A table with free keys and values of one shape.
-    Map(&'static Shape),
+    Map(&'static Self),
     /// A table with these keys.
     Table(&'static [Setting]),
     /// A table whose keys depend on one of them.
@@ -73,13 +73,19 @@ pub enum Shape {
     /// `{ credential = "NAME" }`: a secret that is itself resolved. A literal is a mistake.
     Credential,
     /// Any of these shapes, the first that fits.
-    AnyOf(&'static [Shape]),
+    AnyOf(&'static [Self]),
 }
 
 impl Setting {
     /// An optional key.
     pub const fn new(key: &'static str, shape: Shape, doc: &'static str) -> Self {
-        Self { key, shape, required: false, default: None, doc }
+        Self {
+            key,
+            shape,
+            required: false,
+            default: None,
+            doc,
+        }
     }
 
     /// The same key, without which the table is wrong.
@@ -135,7 +141,9 @@ impl Settings {
 
     /// The length of time at a key.
     pub fn duration(&self, key: &str) -> Result<Option<Duration>> {
-        self.read(key, "a duration such as \"5m\"", |v| parse_duration(v.as_str()?))
+        self.read(key, "a duration such as \"5m\"", |v| {
+            parse_duration(v.as_str()?)
+        })
     }
 
     /// The number of bytes at a key.
@@ -155,9 +163,10 @@ impl Settings {
     pub fn texts(&self, key: &str) -> Result<Option<Vec<String>>> {
         self.read(key, "a list of texts", |value| match value {
             Value::String(text) => Some(vec![text.clone()]),
-            Value::Array(items) => {
-                items.iter().map(|item| item.as_str().map(str::to_owned)).collect()
-            }
+            Value::Array(items) => items
+                .iter()
+                .map(|item| item.as_str().map(str::to_owned))
+                .collect(),
             _ => None,
         })
     }
@@ -192,9 +201,14 @@ impl Settings {
         expected: &str,
         convert: impl Fn(&'a Value) -> Option<T>,
     ) -> Result<Option<T>> {
-        let Some(value) = self.0.get(key) else { return Ok(None) };
+        let Some(value) = self.0.get(key) else {
+            return Ok(None);
+        };
         convert(value).map(Some).ok_or_else(|| {
-            Error::new(Kind::Misconfigured, format!("setting `{key}` must be {expected}"))
+            Error::new(
+                Kind::Misconfigured,
+                format!("setting `{key}` must be {expected}"),
+            )
         })
     }
 }
@@ -202,7 +216,9 @@ impl Settings {
 impl std::fmt::Debug for Settings {
     // Values are left out: a user may have put a secret where it does not belong.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Settings").field(&self.0.keys().collect::<Vec<_>>()).finish()
+        f.debug_tuple("Settings")
+            .field(&self.0.keys().collect::<Vec<_>>())
+            .finish()
     }
 }
 
@@ -220,12 +236,29 @@ mod tests {
         }));
         assert_eq!(settings.text("prefix").unwrap(), Some("APP_"));
         assert_eq!(settings.text("absent").unwrap(), None);
-        assert_eq!(settings.duration("ttl").unwrap(), Some(Duration::from_secs(300)));
+        assert_eq!(
+            settings.duration("ttl").unwrap(),
+            Some(Duration::from_secs(300))
+        );
         assert_eq!(settings.size("max").unwrap(), Some(65_536));
         assert_eq!(settings.bool("on").unwrap(), Some(true));
-        assert_eq!(settings.texts("files").unwrap(), settings.texts("one").unwrap());
-        assert_eq!(settings.table("deep").unwrap().unwrap().integer("x").unwrap(), Some(1));
-        assert_eq!(settings.credential("id").unwrap().unwrap().as_str(), "vault_id");
+        assert_eq!(
+            settings.texts("files").unwrap(),
+            settings.texts("one").unwrap()
+        );
+        assert_eq!(
+            settings
+                .table("deep")
+                .unwrap()
+                .unwrap()
+                .integer("x")
+                .unwrap(),
+            Some(1)
+        );
+        assert_eq!(
+            settings.credential("id").unwrap().unwrap().as_str(),
+            "vault_id"
+        );
     }
 
     #[test]

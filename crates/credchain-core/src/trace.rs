@@ -69,6 +69,9 @@ impl Outcome {
 impl Trace {
     /// The last note that explains a miss, such as "set but empty".
     pub fn note(&self) -> Option<&str> {
-        self.steps.iter().rev().find_map(|step| step.note.as_deref())
+        self.steps
+            .iter()
+            .rev()
+            .find_map(|step| step.note.as_deref())
     }
 }

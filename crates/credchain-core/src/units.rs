@@ -29,7 +29,9 @@ pub fn format_duration(duration: Duration) -> String {
 /// ```
 pub fn parse_size(text: &str) -> Option<u64> {
     let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1,
@@ -58,7 +60,11 @@ mod tests {
     fn durations_round_trip() {
         for text in ["500ms", "5m", "1h 30m", "90days"] {
             let duration = parse_duration(text).unwrap();
-            assert_eq!(parse_duration(&format_duration(duration)), Some(duration), "{text}");
+            assert_eq!(
+                parse_duration(&format_duration(duration)),
+                Some(duration),
+                "{text}"
+            );
         }
     }
 }

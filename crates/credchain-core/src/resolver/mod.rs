@@ -1,0 +1,379 @@
+//! Named credentials: declared ones with their own chains and templates, and any other name by
+//! convention.
+
+mod bootstrap;
+mod builder;
+mod snapshot;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{
+    Address, At, Context, Error, Item, Kind, Link, LinkName, Name, Naming, Outcome, Reference,
+    Resolution, Result, Secret, Step, Template, Trace, resolve_batch,
+};
+
+pub use builder::ResolverBuilder;
+pub use snapshot::CachedSecret;
+
+/// A credential that a configuration declares.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Credential {
+    /// Its name.
+    pub name: Name,
+    /// Its environment variable, if not the conventional one.
+    pub env: Option<String>,
+    /// Where its value comes from.
+    pub value: Value,
+    /// The value when every link missed. Never used after a link failed.
+    pub default: Option<Secret>,
+    /// Whether an empty value is a value.
+    pub allow_empty: bool,
+}
+
+/// Where a declared credential's value comes from.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Value {
+    /// From the first of these links that has it.
+    Stored {
+        /// The links in order; without them, the default chain.
+        links: Option<Vec<LinkName>>,
+        /// Places that differ from the convention.
+        at: BTreeMap<LinkName, At>,
+    },
+    /// From other credentials.
+    Template(Template),
+}
+
+impl Credential {
+    /// A secret found by convention along the default chain; change what differs.
+    pub fn new(name: Name) -> Self {
+        let value = Value::Stored {
+            links: None,
+            at: BTreeMap::new(),
+        };
+        Self {
+            name,
+            env: None,
+            value,
+            default: None,
+            allow_empty: false,
+        }
+    }
+
+    /// A credential made from others.
+    pub fn from_template(name: Name, template: Template) -> Self {
+        Self {
+            value: Value::Template(template),
+            ..Self::new(name)
+        }
+    }
+}
+
+/// Resolves credentials by name, many at once, and remembers what it resolved. Cheap to clone.
+///
+/// ```
+/// use std::sync::Arc;
+/// use credchain_core::{Credential, Link, Memory, Name, Resolver};
+///
+/// # credchain_core::doctest(async {
+/// let vault = Memory::new().with("api_key", b"s3cret");
+/// let name: Name = "api_key".parse()?;
+/// let resolver = Resolver::builder("pipeline", "default")
+///     .link(Link::new("vault", Arc::new(vault)))
+///     .default_chain(["vault".parse()?])
+///     .credential(Credential::new(name.clone()))
+///     .build()?;
+/// let secret = resolver.resolve(&name).await.result?;
+/// assert_eq!(secret.expose(), b"s3cret");
+/// assert_eq!(resolver.cached(&name).unwrap().expose(), b"s3cret");
+/// # Ok(()) });
+/// ```
+#[derive(Clone)]
+pub struct Resolver(Arc<Inner>);
+
+struct Inner {
+    project: Arc<str>,
+    profile: Arc<str>,
+    context: Context,
+    timeout: Option<Duration>,
+    links: BTreeMap<LinkName, Link>,
+    default_chain: Arc<[Link]>,
+    credentials: HashMap<Name, Declared>,
+    /// For each link, the links that cannot help to resolve its own secrets.
+    blocked: BTreeMap<LinkName, BTreeSet<LinkName>>,
+    snapshot: snapshot::Snapshots,
+}
+
+/// A declared credential, with its chain looked up.
+struct Declared {
+    naming: Naming,
+    spec: Credential,
+    chain: Arc<[Link]>,
+}
+
+static NOWHERE_ELSE: BTreeMap<LinkName, At> = BTreeMap::new();
+
+impl Resolver {
+    /// Starts a resolver for a project and profile, which conventional places are made of.
+    pub fn builder(project: &str, profile: &str) -> ResolverBuilder {
+        ResolverBuilder::new(project, profile)
+    }
+
+    /// Resolves one credential, declared or not.
+    pub async fn resolve(&self, name: &Name) -> Resolution {
+        let mut all = self.resolve_many(std::slice::from_ref(name)).await;
+        all.swap_remove(0)
+    }
+
+    /// Resolves several credentials in as few questions as possible; answers in the same order.
+    /// One that fails leaves the others alone.
+    pub async fn resolve_many(&self, names: &[Name]) -> Vec<Resolution> {
+        let resolutions = self.0.resolve(names, None, &self.0.context()).await;
+        self.0.snapshot.learn(&self.0, names, &resolutions);
+        resolutions
+    }
+
+    /// Resolves a place at one link, with that link's settings.
+    pub async fn resolve_address(&self, address: &Address) -> Resolution {
+        let Some(link) = self.0.links.get(&address.link) else {
+            let message = format!("no provider is named `{}`", address.link);
+            let result = Err(Error::new(Kind::Misconfigured, message));
+            return Resolution {
+                result,
+                trace: Trace::default(),
+            };
+        };
+        let at = BTreeMap::from([(address.link.clone(), At::Here(address.reference.clone()))]);
+        let naming = Naming::new(address_name(address));
+        let item = Item::new(naming, std::slice::from_ref(link))
+            .at(&at)
+            .allow_empty(true);
+        let mut all = resolve_batch(&[item], &self.0.context()).await;
+        all.swap_remove(0)
+    }
+
+    /// The value that was resolved last, if it is still fresh: a look-up in memory, without
+    /// locks, allocations or questions to any link.
+    ///
+    /// Nothing is cached before the first [`resolve`](Self::resolve); a later failure other than
+    /// an outage removes the value.
+    pub fn cached(&self, name: &Name) -> Option<CachedSecret> {
+        self.0.snapshot.get(name, self.0.context.clock())
+    }
+
+    /// The names that are declared, in alphabetical order.
+    pub fn names(&self) -> Vec<Name> {
+        let mut names: Vec<_> = self.0.credentials.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The declared credential of this name.
+    pub fn credential(&self, name: &Name) -> Option<&Credential> {
+        self.0.credentials.get(name).map(|declared| &declared.spec)
+    }
+
+    /// The link of this name.
+    pub fn link(&self, name: &LinkName) -> Option<&Link> {
+        self.0.links.get(name)
+    }
+
+    /// The links that are asked for this credential, in order.
+    pub fn chain(&self, name: &Name) -> &[Link] {
+        self.0
+            .credentials
+            .get(name)
+            .map_or(&self.0.default_chain, |declared| &declared.chain)
+    }
+
+    /// How providers are to look for this credential.
+    pub fn naming(&self, name: &Name) -> Naming {
+        self.0.naming(name)
+    }
+
+    /// The place where `link` keeps this credential and where it would be written.
+    ///
+    /// # Errors
+    /// [`Kind::NotApplicable`] if the link has no place for it.
+    pub fn place(&self, name: &Name, link: &Link) -> Result<Reference> {
+        let declared = self.0.credentials.get(name);
+        let at = declared.and_then(|declared| match &declared.spec.value {
+            Value::Stored { at, .. } => at.get(link.name()),
+            Value::Template(_) => Some(&At::Skip),
+        });
+        let place = match at {
+            Some(At::Here(reference)) => Some(reference.clone()),
+            Some(At::Skip) => None,
+            // The last candidate is the plain one: earlier ones are detours such as `NAME_FILE`.
+            None => link.provider().locate(&self.0.naming(name)).pop(),
+        };
+        place.ok_or_else(|| {
+            Error::new(Kind::NotApplicable, "no place for this name")
+                .for_credential(name)
+                .at(link.name().clone())
+        })
+    }
+
+    /// The outside world that links are asked in.
+    pub fn context(&self) -> Context {
+        self.0.context()
+    }
+}
+
+impl Inner {
+    fn context(&self) -> Context {
+        match self.timeout {
+            Some(timeout) => self.context.clone().with_timeout(timeout),
+            None => self.context.clone(),
+        }
+    }
+
+    fn naming(&self, name: &Name) -> Naming {
+        match self.credentials.get(name) {
+            Some(declared) => declared.naming.clone(),
+            None => Naming::new(name.clone())
+                .in_project(&self.project, &self.profile)
+                .undeclared(),
+        }
+    }
+
+    /// Resolves names; with `asking`, on behalf of that link's own login.
+    async fn resolve(
+        &self,
+        names: &[Name],
+        asking: Option<&LinkName>,
+        cx: &Context,
+    ) -> Vec<Resolution> {
+        let without = asking.and_then(|link| self.blocked.get(link));
+        let stored = self.stored_names(names);
+        let items: Vec<Item<'_>> = stored
+            .iter()
+            .map(|name| {
+                let item = match self.credentials.get(*name) {
+                    None => Item::new(self.naming(name), &self.default_chain).allow_empty(true),
+                    Some(declared) => {
+                        let at = match &declared.spec.value {
+                            Value::Stored { at, .. } => at,
+                            Value::Template(_) => &NOWHERE_ELSE,
+                        };
+                        Item::new(&declared.naming, &declared.chain)
+                            .at(at)
+                            .or(declared.spec.default.as_ref())
+                            .allow_empty(declared.spec.allow_empty)
+                    }
+                };
+                match without {
+                    Some(links) => item.without(links),
+                    None => item,
+                }
+            })
+            .collect();
+        let resolutions = resolve_batch(&items, cx).await;
+        let found: HashMap<&Name, Resolution> = stored.into_iter().zip(resolutions).collect();
+        names
+            .iter()
+            .map(|name| self.assemble(name, &found))
+            .collect()
+    }
+
+    /// Every name that has to be asked for, once: templates stand for what they need.
+    fn stored_names<'a>(&'a self, names: &'a [Name]) -> Vec<&'a Name> {
+        let mut seen = BTreeSet::new();
+        let mut stored = Vec::with_capacity(names.len());
+        let mut open: Vec<&Name> = names.iter().rev().collect();
+        while let Some(name) = open.pop() {
+            if !seen.insert(name) {
+                continue;
+            }
+            match self.template(name) {
+                Some(template) => open.extend(template.names()),
+                None => stored.push(name),
+            }
+        }
+        stored
+    }
+
+    fn template(&self, name: &Name) -> Option<&Template> {
+        match &self.credentials.get(name)?.spec.value {
+            Value::Template(template) => Some(template),
+            Value::Stored { .. } => None,
+        }
+    }
+
+    /// The answer for one name from what was found; templates are rendered here. Their depth is
+    /// bounded because the builder refuses cycles.
+    fn assemble(&self, name: &Name, found: &HashMap<&Name, Resolution>) -> Resolution {
+        let Some(template) = self.template(name) else {
+            return found.get(name).cloned().unwrap_or_else(|| Resolution {
+                result: Err(Error::new(Kind::Internal, "was not asked for").for_credential(name)),
+                trace: Trace::default(),
+            });
+        };
+        let mut trace = Trace::default();
+        let result = template.render(|part| {
+            let resolution = self.assemble(part, found);
+            let note = format!("for `{part}`");
+            trace
+                .steps
+                .extend(resolution.trace.steps.into_iter().map(|mut step: Step| {
+                    step.note.get_or_insert_with(|| note.clone().into());
+                    step
+                }));
+            resolution.result
+        });
+        match (
+            result,
+            self.credentials
+                .get(name)
+                .and_then(|d| d.spec.default.as_ref()),
+        ) {
+            (Err(error), Some(default)) if error.kind().is_miss() => {
+                trace.steps.push(Step {
+                    link: LinkName::literal("default"),
+                    outcome: Outcome::Default,
+                    elapsed: Duration::ZERO,
+                    reference: None,
+                    cached: false,
+                    stale: None,
+                    note: None,
+                });
+                Resolution {
+                    result: Ok(default.clone()),
+                    trace,
+                }
+            }
+            (result, _) => Resolution { result, trace },
+        }
+    }
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolver")
+            .field("project", &self.0.project)
+            .field("profile", &self.0.profile)
+            .field("links", &self.0.links.keys().collect::<Vec<_>>())
+            .field("credentials", &self.0.credentials.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A printable name for a credential that has only an address.
+fn address_name(address: &Address) -> Name {
+    let tail = address
+        .reference
+        .field()
+        .unwrap_or_else(|| address.reference.path());
+    let tail = tail.rsplit('/').next().unwrap_or(tail);
+    tail.parse()
+        .or_else(|_| address.link.as_str().parse())
+        .unwrap_or_else(|_| {
+            // A link's name is always a credential's name as well.
+            unreachable!("link names are narrower than names")
+        })
+}
