@@ -76,3 +76,12 @@ fn build_once() -> PathBuf {
     fs::write(&stamp, run).expect("target is writable");
     binary
 }
+
+/// Whether this process may do everything, so that tests of refused access cannot work and
+/// packages can be installed.
+pub fn is_root() -> bool {
+    #[cfg(unix)]
+    return rustix::process::geteuid().is_root();
+    #[cfg(not(unix))]
+    return false;
+}

@@ -39,8 +39,10 @@ mod output;
 mod process;
 mod project;
 mod resolve;
+#[cfg(unix)]
+pub mod servers;
 
-pub use crate::binary::{repository, resolve_binary};
+pub use crate::binary::{is_root, repository, resolve_binary};
 pub use crate::output::Output;
 pub use crate::project::Project;
 pub use crate::resolve::Resolve;

@@ -1,0 +1,84 @@
+//! The servers that other tests rely on: real, strict about credentials, and gone afterwards.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+
+use credchain_tests::servers::{HttpApi, Postgres, Smtp, python};
+
+fn http(api: &HttpApi, authorization: &str) -> String {
+    let address = api.url().trim_start_matches("http://").to_owned();
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "GET /v1/orders HTTP/1.1\r\nauthorization: {authorization}\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn is_free(port: u16) -> bool {
+    TcpListener::bind(("127.0.0.1", port)).is_ok()
+}
+
+#[test]
+fn the_api_answers_the_right_key_and_refuses_any_other() {
+    let api = HttpApi::start();
+    assert!(http(&api, &format!("Bearer {}", api.key())).starts_with("HTTP/1.1 200"));
+    assert!(http(&api, "Bearer wrong").starts_with("HTTP/1.1 401"));
+    assert_eq!((api.answered(), api.refused()), (1, 1));
+}
+
+#[test]
+fn postgres_asks_for_the_password_and_is_gone_when_dropped() {
+    let postgres = Postgres::start();
+    assert_eq!(postgres.sql("select 1 + 1"), "2");
+    let wrong = Command::new("psql")
+        .args([
+            "-XAtqw",
+            "-h",
+            postgres.host(),
+            "-U",
+            postgres.user(),
+            "-d",
+            "postgres",
+        ])
+        .args(["-p", &postgres.port().to_string(), "-c", "select 1"])
+        .env("PGPASSWORD", "wrong")
+        .output()
+        .unwrap();
+    assert!(!wrong.status.success());
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("password authentication failed"));
+    let port = postgres.port();
+    drop(postgres);
+    assert!(is_free(port));
+}
+
+#[test]
+fn the_mail_server_takes_mail_only_after_a_login() {
+    let smtp = Smtp::start();
+    let send = |password: &str| {
+        Command::new(python())
+            .arg("-c")
+            .arg(
+                "import smtplib, sys\n\
+                 mail = smtplib.SMTP('127.0.0.1', int(sys.argv[1]))\n\
+                 if sys.argv[2]: mail.login('reports', sys.argv[2])\n\
+                 mail.sendmail('a@example.com', 'b@example.com', 'Subject: hello\\n\\nbody')\n",
+            )
+            .args([&smtp.port().to_string(), password])
+            .output()
+            .unwrap()
+    };
+    assert!(!send("").status.success());
+    assert!(!send("wrong").status.success());
+    assert_eq!(smtp.messages(), [""; 0]);
+    assert!(send(smtp.password()).status.success());
+    assert_eq!(smtp.messages().len(), 1);
+    assert!(smtp.messages()[0].contains("Subject: hello"));
+    let port = smtp.port();
+    drop(smtp);
+    assert!(is_free(port));
+}
