@@ -1,0 +1,38 @@
+//! A link that answers every question with the same refusal.
+
+use async_trait::async_trait;
+
+use crate::{Capabilities, Context, Error, Provider, Reference, Result, Secret};
+
+/// Stands in a chain for a provider that may or can not be used here: one that the configuration
+/// names without the user's trust, or one that this build does not have.
+///
+/// ```
+/// use credchain_core::{Context, Error, Kind, Provider as _, Refusing};
+///
+/// # credchain_core::doctest(async {
+/// let untrusted = Refusing::new(Error::new(Kind::Untrusted, "runs a program"));
+/// let refused = untrusted.get(&"api_key".parse()?, &Context::system()).await;
+/// assert_eq!(refused.unwrap_err().kind(), Kind::Untrusted);
+/// # Ok(()) });
+/// ```
+#[derive(Clone, Debug)]
+pub struct Refusing(Error);
+
+impl Refusing {
+    /// Answers everything with `error`.
+    pub fn new(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+#[async_trait]
+impl Provider for Refusing {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::read_only()
+    }
+
+    async fn get(&self, _: &Reference, _: &Context) -> Result<Secret> {
+        Err(self.0.clone())
+    }
+}
