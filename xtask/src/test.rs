@@ -35,7 +35,10 @@ pub(crate) fn run(args: &[&str]) -> Outcome {
     }
     // Last, so that the suite ends with the runner's closing line.
     let runner: &[&str] = if succeeds("cargo", &["nextest", "--version"]) {
-        &["nextest", "run", "--workspace", "--no-fail-fast"]
+        match variable("CI") {
+            Some(_) => &["nextest", "run", "--workspace", "--profile=ci"],
+            None => &["nextest", "run", "--workspace"],
+        }
     } else {
         eprintln!("cargo-nextest is not installed; `cargo test` runs the tests instead");
         &[
