@@ -12,7 +12,7 @@ use crate::{Broken, Fixture, Subject, Verdict};
 /// One promise: a function of this crate's [`promise`](crate::promise) module, boxed.
 pub type Check = for<'a> fn(&'a Subject) -> LocalBoxFuture<'a, Verdict>;
 
-/// How much longer than the promise itself the thread that runs it may take.
+/// How much longer than the promise itself the thread that runs it may take, at most.
 const GRACE: Duration = Duration::from_secs(15);
 
 /// Which runtime a promise runs on.
@@ -58,7 +58,7 @@ pub fn run<S: 'static>(
         });
     let verdict = match runner {
         Err(error) => panic!("no thread for `{name}`: {error}"),
-        Ok(_) => verdict.recv_timeout(allowed + GRACE),
+        Ok(_) => verdict.recv_timeout(allowed + allowed.min(GRACE)),
     };
     match verdict {
         Ok(Ok(())) => {}

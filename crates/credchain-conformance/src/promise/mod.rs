@@ -12,6 +12,8 @@ mod runtimes;
 mod values;
 mod writing;
 
+use crate::{Check, Flavour};
+
 pub use self::concurrency::{
     exactly_one_of_many_racers_wins, parallel_reads_agree, parallel_writes_all_survive,
 };
@@ -35,11 +37,29 @@ pub use self::writing::{
     expectations_hold, lists_what_was_set,
 };
 
-/// The names of all promises, in the order in which the suite runs them.
-pub const ALL: &[&str] = crate::__each_promise! { __names {} };
+/// One promise of the suite.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Promise {
+    /// The name of its function, and of the test made of it.
+    pub name: &'static str,
+    /// The runtime it is tested on.
+    pub flavour: Flavour,
+    /// The function.
+    pub check: Check,
+}
+
+/// All promises, in the order of the suite.
+pub const ALL: &[Promise] = crate::__each_promise! { __all {} };
 
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __names {
-    ({} $($flavour:ident $promise:ident)*) => { &[$(stringify!($promise)),*] };
+macro_rules! __all {
+    ({} $($flavour:ident $promise:ident)*) => {
+        &[$(Promise {
+            name: stringify!($promise),
+            flavour: Flavour::$flavour,
+            check: |subject| Box::pin($promise(subject)),
+        }),*]
+    };
 }

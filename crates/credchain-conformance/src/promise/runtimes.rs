@@ -43,6 +43,10 @@ pub async fn outlives_the_runtime_it_was_first_used_on(subject: &Subject) -> Ver
 pub async fn works_on_many_threads(subject: &Subject) -> Verdict {
     let place = subject.planted("threads").await?;
     let value = subject.value("threads");
+    // The thread that waits for the runtime is none of its workers.
+    subject
+        .reads("a value on the first thread", &place, &value)
+        .await?;
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..32 {
         let (provider, place, cx) = (subject.provider().clone(), place.clone(), subject.context());

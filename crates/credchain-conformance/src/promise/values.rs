@@ -78,6 +78,11 @@ pub(super) fn hostile_names(unique: &str) -> Vec<String> {
         "UPPER",
         "mixedCase",
         "a/b/c",
+        "a_b_c",
+        "a-b-c",
+        "a b",
+        "a%20b",
+        " space around",
         "a//b",
         "a/./b",
         "100%",
@@ -122,7 +127,8 @@ pub(super) fn hostile_names(unique: &str) -> Vec<String> {
         format!(".{unique}"),
         format!("{unique}."),
         format!("{unique}"),
-        format!("c{unique}_{}", "n".repeat(190)),
+        format!("c{unique}_{}1", "n".repeat(187)),
+        format!("c{unique}_{}2", "n".repeat(187)),
     ]);
     names
 }
