@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::{
     Address, At, Context, Error, Item, Kind, Link, LinkName, Name, Naming, Outcome, Reference,
-    Resolution, Result, Secret, Step, Template, Trace, resolve_batch,
+    Resolution, Result, Secret, Step, Template, Trace, Version, resolve_batch,
 };
 
 pub use builder::ResolverBuilder;
@@ -153,6 +153,25 @@ impl Resolver {
         let item = Item::new(naming, std::slice::from_ref(link))
             .at(&at)
             .allow_empty(true);
+        let mut all = resolve_batch(&[item], &self.0.context()).await;
+        all.swap_remove(0)
+    }
+
+    /// Resolves one version of a credential, from the links of its chain that keep versions.
+    pub async fn resolve_version(&self, name: &Name, version: &Version) -> Resolution {
+        let links = self.chain(name);
+        let at: BTreeMap<LinkName, At> = links
+            .iter()
+            .map(|link| {
+                let place = self.place(name, link).ok();
+                let keeps = link.provider().capabilities().versions;
+                let at = place.filter(|_| keeps).map_or(At::Skip, |place| {
+                    At::Here(place.with_version(version.clone()))
+                });
+                (link.name().clone(), at)
+            })
+            .collect();
+        let item = Item::new(self.naming(name), links).at(&at);
         let mut all = resolve_batch(&[item], &self.0.context()).await;
         all.swap_remove(0)
     }
