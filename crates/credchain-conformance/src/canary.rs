@@ -16,14 +16,11 @@ impl Canary {
             return None;
         }
         let bytes = secret.as_bytes();
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let listed = |separator: &str| {
-            bytes
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(separator)
+        let each = |write: fn(&u8) -> String, separator: &str| {
+            bytes.iter().map(write).collect::<Vec<_>>().join(separator)
         };
+        let hex = each(|byte| format!("{byte:02x}"), "");
+        let listed = |separator| each(ToString::to_string, separator);
         let mut forms = vec![
             ("as it is", secret.to_owned()),
             ("reversed", secret.chars().rev().collect()),

@@ -11,23 +11,24 @@ use futures_util::future::LocalBoxFuture;
 use crate::{Limits, Subject};
 
 /// How long one promise may take unless [`Fixture::timeout`] says otherwise.
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Values to plant: where, and which bytes.
 pub type Planted = (Reference, Vec<u8>);
 
 type Start<S> = Rc<dyn Fn() -> LocalBoxFuture<'static, S>>;
+type Hook<S, T> = Rc<dyn Fn(&S) -> T>;
 type Seed<S> = Rc<dyn Fn(Arc<S>, Vec<Planted>) -> LocalBoxFuture<'static, ()>>;
 
 /// How to start a backend and to make a provider for it: what [`suite!`](crate::suite) is given.
 /// Its optional keys are the methods of this type.
 pub struct Fixture<S> {
     start: Start<S>,
-    provider: Rc<dyn Fn(&S) -> Arc<dyn Provider>>,
-    context: Rc<dyn Fn(&S) -> Context>,
+    provider: Hook<S, Arc<dyn Provider>>,
+    context: Hook<S, Context>,
     seed: Option<Seed<S>>,
     reference: Rc<dyn Fn(&str) -> Reference>,
-    secrets: Rc<dyn Fn(&S) -> Vec<String>>,
+    secrets: Hook<S, Vec<String>>,
     missing_version: Version,
     limits: Rc<Limits>,
     timeout: Duration,

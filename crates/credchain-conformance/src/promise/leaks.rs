@@ -169,14 +169,12 @@ async fn failures(subject: &Subject, place: &Reference, value: &[u8]) -> Vec<Err
 }
 
 fn everything_in(error: &Error) -> String {
-    let mut text = format!(
-        "{error}\n{error:?}\n{error:#?}\n{}\n",
-        error.hint().unwrap_or_default()
-    );
+    let hint = error.hint().unwrap_or_default();
+    let mut shown = vec![format!("{error}\n{error:?}\n{error:#?}\n{hint}")];
     let mut cause = error.source();
     while let Some(source) = cause {
-        text.push_str(&format!("{source}\n{source:?}\n"));
+        shown.push(format!("{source}\n{source:?}"));
         cause = source.source();
     }
-    text
+    shown.join("\n")
 }

@@ -136,15 +136,15 @@ async fn agrees(subject: &Subject, what: &str, references: &[Reference]) -> Verd
     );
     let mut known: Vec<(&Reference, Result<Secret>)> = Vec::new();
     for (index, (reference, answer)) in references.iter().zip(many).enumerate() {
-        let single = match known.iter().find(|(seen, _)| *seen == reference) {
-            Some((_, single)) => single.clone(),
-            None => {
-                let single = subject.get(reference).await;
-                known.push((reference, single.clone()));
-                single
-            }
+        let seen = known.iter().position(|(seen, _)| *seen == reference);
+        let seen = if let Some(seen) = seen {
+            seen
+        } else {
+            known.push((reference, subject.get(reference).await));
+            known.len() - 1
         };
-        let same = match (&answer, &single) {
+        let single = &known[seen].1;
+        let same = match (&answer, single) {
             (Ok(left), Ok(right)) => {
                 left.same_value(right) && left.meta().version == right.meta().version
             }
@@ -162,7 +162,7 @@ async fn agrees(subject: &Subject, what: &str, references: &[Reference]) -> Verd
             if answer.is_ok() && single.is_ok() {
                 "another".to_owned()
             } else {
-                told(&single)
+                told(single)
             }
         );
     }

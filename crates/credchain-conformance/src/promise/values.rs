@@ -20,7 +20,7 @@ pub(super) fn hostile_values() -> Vec<(&'static str, Vec<u8>)> {
         ("CRLF lines", "one\r\ntwo\r\n"),
         ("a lone CR", "one\rtwo"),
         ("quotes", r#"'single' "double" `back`"#),
-        ("half a quote", r#"it's "#),
+        ("half a quote", r"it's "),
         (
             "shell syntax",
             "$HOME ${HOME} $(id) `id` $2a$10$abc; rm -rf ~ | cat & \\",
@@ -126,7 +126,7 @@ pub(super) fn hostile_names(unique: &str) -> Vec<String> {
         format!("~{unique}"),
         format!(".{unique}"),
         format!("{unique}."),
-        format!("{unique}"),
+        unique.to_owned(),
         format!("c{unique}_{}1", "n".repeat(187)),
         format!("c{unique}_{}2", "n".repeat(187)),
     ]);

@@ -256,7 +256,11 @@ impl Flawed {
                 format!("`{reference}` is not there, only `{shown}`"),
             ),
             Flaw::HintShowsHex => {
-                let hex: String = shown.bytes().map(|byte| format!("{byte:02x}")).collect();
+                let hex = shown
+                    .bytes()
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect::<Vec<_>>()
+                    .concat();
                 error.with_hint(format!("the bytes are {hex}"))
             }
             Flaw::CauseShowsBytes => {

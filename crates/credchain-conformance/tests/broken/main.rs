@@ -1,6 +1,8 @@
 //! The suite finds what it is there to find: stores with one flaw each, and the promise that has
 //! to notice.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod flawed;
 
 use std::sync::Arc;
@@ -8,7 +10,9 @@ use std::time::Duration;
 
 use credchain_conformance::promise::{ALL, Promise};
 use credchain_conformance::{Fixture, Flavour, Subject, Verdict, run};
-use credchain_core::{Capabilities, Context, Provider, Reference, Result, Secret, async_trait};
+use credchain_core::{
+    Capabilities, Context, Provider, Reference, Result, Secret, SetOptions, async_trait,
+};
 
 use crate::flawed::{Flaw, Flawed, TOKEN};
 
@@ -112,7 +116,7 @@ fn subject(flaw: Flaw) -> Subject {
             for (reference, value) in values {
                 let (value, cx) = (Secret::new(value), Context::system());
                 provider
-                    .set(&reference, &value, &Default::default(), &cx)
+                    .set(&reference, &value, &SetOptions::default(), &cx)
                     .await
                     .unwrap();
             }
@@ -122,13 +126,12 @@ fn subject(flaw: Flaw) -> Subject {
 
 /// Time is paused, so that waiting in vain costs none.
 fn runtime(flavour: Flavour) -> tokio::runtime::Runtime {
-    let mut builder = match flavour {
-        Flavour::MultiThread => tokio::runtime::Builder::new_multi_thread(),
-        _ => {
-            let mut builder = tokio::runtime::Builder::new_current_thread();
-            builder.start_paused(true);
-            builder
-        }
+    let mut builder = if flavour == Flavour::MultiThread {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.start_paused(true);
+        builder
     };
     builder.enable_all().build().unwrap()
 }
@@ -191,7 +194,7 @@ impl Provider for Hangs {
 
     async fn get(&self, _: &Reference, _: &Context) -> Result<Secret> {
         if self.blocks {
-            std::thread::park_timeout(Duration::from_secs(60));
+            std::thread::park_timeout(Duration::from_mins(1));
         }
         std::future::pending().await
     }
