@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -64,24 +65,17 @@ impl Flight {
 
     /// Starts reading what is not being read already, and does not wait for it.
     pub(super) fn start(&self, references: &[Reference], cx: &Context) {
-        if let Ok(runtime) = Handle::try_current() {
-            let call = if references.len() == 1 {
-                Call::Single
-            } else {
-                Call::Batch
-            };
-            self.board(references, call, &runtime, cx);
-        }
+        let call = if references.len() == 1 {
+            Call::Single
+        } else {
+            Call::Batch
+        };
+        self.board(references, call, cx);
     }
 
-    /// One waiter for each reference, in order.
-    fn board(
-        &self,
-        references: &[Reference],
-        call: Call,
-        runtime: &Handle,
-        cx: &Context,
-    ) -> Vec<Waiter> {
+    /// One waiter for each reference, in order; nothing outside of a runtime.
+    fn board(&self, references: &[Reference], call: Call, cx: &Context) -> Option<Vec<Waiter>> {
+        let runtime = Handle::try_current().ok()?;
         let mut seats = VecDeque::new();
         let (waiters, id) = {
             let mut state = self.sky.lock();
@@ -113,26 +107,23 @@ impl Flight {
             // end needs the lock.
             runtime.spawn(flight.in_current_span());
         }
-        waiters
+        Some(waiters)
     }
 
     async fn read(&self, references: &[Reference], call: Call, cx: &Context) -> Vec<Answer> {
-        let Ok(runtime) = Handle::try_current() else {
+        let left = cx.remaining();
+        if left.is_some_and(|left| left.is_zero()) {
+            return references
+                .iter()
+                .map(|_| Err(out_of_time(Duration::ZERO)))
+                .collect();
+        }
+        let Some(waiters) = self.board(references, call, cx) else {
             return ask(&*self.inner, references, call, cx).await;
         };
-        if let Some(left) = cx.remaining()
-            && left.is_zero()
-        {
-            return references.iter().map(|_| Err(out_of_time(left))).collect();
-        }
         let mut answers = Vec::with_capacity(references.len());
         let mut lost = Vec::new();
-        let left = cx.remaining();
-        for (at, mut waiter) in self
-            .board(references, call, &runtime, cx)
-            .into_iter()
-            .enumerate()
-        {
+        for (at, mut waiter) in waiters.into_iter().enumerate() {
             let waited = wait(&mut waiter, cx).await;
             if matches!(waited, Waited::Lost) {
                 lost.push(at);
@@ -141,7 +132,7 @@ impl Flight {
         }
         if !lost.is_empty() {
             let again: Vec<_> = lost.iter().map(|at| references[*at].clone()).collect();
-            let waiters = self.board(&again, call, &runtime, cx);
+            let waiters = self.board(&again, call, cx).unwrap_or_default();
             for (at, mut waiter) in lost.into_iter().zip(waiters) {
                 answers[at] = wait(&mut waiter, cx).await.answer(left);
             }
@@ -284,7 +275,7 @@ enum Waited {
 }
 
 impl Waited {
-    fn answer(self, limit: Option<std::time::Duration>) -> Answer {
+    fn answer(self, limit: Option<Duration>) -> Answer {
         match self {
             Self::Answered(answer) => answer,
             Self::OutOfTime => Err(out_of_time(limit.unwrap_or_default())),

@@ -358,3 +358,75 @@ impl Drop for Ticket<'_> {
         self.store.lock().open.remove(&self.id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn moment(wall: Duration, monotonic: Duration) -> Moment {
+        Moment {
+            wall: SystemTime::UNIX_EPOCH + wall,
+            monotonic,
+        }
+    }
+
+    fn entry(expires: SystemTime, now: &Moment) -> Entry {
+        Entry {
+            answer: Ok(Secret::new("v")),
+            fetched: now.monotonic,
+            expiry: Some(Expiry::new(expires, now)),
+            next_refresh: Duration::ZERO,
+            used: 0,
+            size: 0,
+        }
+    }
+
+    #[test]
+    fn a_wall_clock_set_back_extends_no_life() {
+        let entry = entry(
+            SystemTime::UNIX_EPOCH + MINUTE * 70,
+            &moment(MINUTE * 60, MINUTE),
+        );
+        assert!(!entry.has_expired(&moment(MINUTE, MINUTE * 10)));
+        assert!(entry.has_expired(&moment(MINUTE, MINUTE * 11)));
+        assert_eq!(entry.age(&moment(MINUTE, MINUTE * 11)), MINUTE * 10);
+    }
+
+    #[test]
+    fn a_monotonic_clock_that_slept_extends_no_life() {
+        let entry = entry(
+            SystemTime::UNIX_EPOCH + MINUTE * 70,
+            &moment(MINUTE * 60, MINUTE),
+        );
+        assert!(!entry.has_expired(&moment(MINUTE * 69, MINUTE)));
+        assert!(entry.has_expired(&moment(MINUTE * 70, MINUTE)));
+    }
+
+    #[test]
+    fn what_is_past_all_use_does_not_stay_because_nobody_asks() {
+        let manual = crate::ManualClock::new();
+        let cx = Context::system().with_clock(manual.clock());
+        let store = Store::new(CacheSettings::new(MINUTE));
+        let fill = |name: &str| {
+            let reference: Reference = name.parse().unwrap();
+            store.put(&store.ticket(&reference), &Secret::new("v"), &cx);
+        };
+        (0..10).for_each(|n| fill(&format!("old{n}")));
+        manual.advance(MINUTE * 2);
+        (0..5).for_each(|n| fill(&format!("new{n}")));
+        let state = store.lock();
+        assert_eq!(state.entries.len(), 5);
+        assert_eq!(state.order.len(), 5);
+        assert!(state.open.is_empty());
+        assert_eq!(
+            state.size,
+            state
+                .entries
+                .values()
+                .map(|entry| entry.size)
+                .sum::<usize>()
+        );
+    }
+}
