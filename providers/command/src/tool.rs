@@ -1,0 +1,356 @@
+//! The provider that runs a tool once for each value.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+
+use credchain_core::{
+    Capabilities, Context, Error, Expect, Kind, Listed, Naming, Provider, Reference, Result,
+    Secret, SetOptions, Version, async_trait,
+};
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use tokio::sync::{Semaphore, oneshot};
+use zeroize::Zeroizing;
+
+use crate::child::{self, Handle, Launch};
+use crate::config::{Common, ToolSettings};
+use crate::output::{Document, listed};
+use crate::pipe::{read_all, read_head, write_all};
+use crate::plugin::cannot_start;
+use crate::recipe::{Call, Stdin, fill, mentions, verdict};
+
+/// How much of stderr the rules get to see.
+const MAX_STDERR: usize = 64 * 1024;
+
+/// A tool that is run anew for each request.
+pub(crate) struct Tool {
+    common: Common,
+    settings: ToolSettings,
+    permits: Semaphore,
+}
+
+/// How a run ended.
+struct Finished {
+    exit: Option<i32>,
+    /// `None` if there was more than the cap.
+    stdout: Option<Zeroizing<Vec<u8>>>,
+    stderr: Vec<u8>,
+}
+
+impl Tool {
+    pub(crate) fn new(common: Common, settings: ToolSettings) -> Self {
+        let permits = Semaphore::new(settings.concurrency);
+        Self {
+            common,
+            settings,
+            permits,
+        }
+    }
+
+    /// Runs one call and judges it; the output if it succeeded.
+    async fn call(
+        &self,
+        call: &Call,
+        reference: Option<&Reference>,
+        stdin: Zeroizing<Vec<u8>>,
+        cx: &Context,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        let filled = fill(&call.args, reference, &self.common.project)?;
+        let args = self
+            .settings
+            .args
+            .iter()
+            .cloned()
+            .chain(filled)
+            .map(OsString::from)
+            .collect();
+        let launch = self.common.launch(args, cx).await?;
+        let most = self.settings.request_timeout;
+        let patience = cx.remaining().map_or(most, |left| left.min(most));
+        let work = async {
+            let _permit = self.permits.acquire().await;
+            run(&launch, stdin, self.settings.max_response).await
+        };
+        let finished = match cx.clock().timeout(patience, work).await {
+            Some(outcome) => outcome.map_err(|error| cannot_start(&self.common.program, error))?,
+            None => {
+                let message = format!("`{}` did not finish in time", self.common.program);
+                return Err(Error::new(Kind::Unavailable, message));
+            }
+        };
+        tracing::debug!(bytes = finished.stderr.len(), "the command wrote to stderr");
+        let Some(stdout) = finished.stdout else {
+            let message = "the command wrote more than `max_response`";
+            return Err(Error::new(Kind::Invalid, message));
+        };
+        let rules = call.rules.iter().chain(&self.settings.recipe.rules);
+        match verdict(rules, finished.exit, &stdout, &finished.stderr) {
+            Ok(()) => Ok(stdout),
+            Err(kind) => Err(self.failure(kind, finished.exit)),
+        }
+    }
+
+    fn failure(&self, kind: Kind, exit: Option<i32>) -> Error {
+        let program = &self.common.program;
+        match (kind, exit) {
+            (Kind::NotFound, _) => Error::not_found(),
+            (_, Some(code)) => {
+                Error::new(kind, format!("`{program}` failed with exit code {code}")).with_hint(
+                    "run it by hand to see its own message, which is never repeated here",
+                )
+            }
+            (_, None) => Error::new(kind, format!("`{program}` was ended by a signal")),
+        }
+    }
+
+    /// Runs `get` for one document.
+    async fn read(&self, reference: &Reference, cx: &Context) -> Result<Document<'_>> {
+        let call = &self.settings.recipe.get;
+        let stdin = input(call.stdin, reference, None, &SetOptions::default())?;
+        let output = self.call(call, Some(reference), stdin, cx).await?;
+        Document::parse(call, output)
+    }
+
+    /// Whether the tool itself picks the field, so that each field is a document of its own.
+    fn sends_field(&self) -> bool {
+        mentions(&self.settings.recipe.get.args, "{field}")
+    }
+
+    /// What one run of `get` answers: the reference without a field that is picked here.
+    fn document(&self, reference: &Reference) -> Result<Reference> {
+        let get = &self.settings.recipe.get;
+        if reference.version().is_some() && !mentions(&get.args, "{version}") {
+            return Err(Error::new(
+                Kind::Unsupported,
+                "this command keeps no versions",
+            ));
+        }
+        if self.sends_field() {
+            return Ok(reference.clone());
+        }
+        if reference.field().is_some() && !get.output.has_fields() {
+            return Err(Error::new(
+                Kind::Unsupported,
+                "the values of this command have no fields",
+            )
+            .with_hint("say with `output` how fields are found, or use `{field}` in `get`"));
+        }
+        Ok(reference.clone().without_field())
+    }
+
+    fn offered<'a>(&self, call: Option<&'a Call>, what: &'static str) -> Result<&'a Call> {
+        call.ok_or_else(|| Error::unsupported(what))
+    }
+
+    /// A field is part of a value, and a version is history: neither can be written or removed.
+    fn whole(&self, reference: &Reference, call: &Call) -> Result<()> {
+        let field = reference.field().is_some() && !mentions(&call.args, "{field}");
+        if field || reference.version().is_some() {
+            return Err(
+                Error::new(Kind::Unsupported, "this command changes whole values only")
+                    .with_hint("use a reference without `#FIELD` and `?version=`"),
+            );
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Provider for Tool {
+    fn capabilities(&self) -> Capabilities {
+        self.settings.capabilities()
+    }
+
+    async fn get(&self, reference: &Reference, cx: &Context) -> Result<Secret> {
+        let document = self.document(reference)?;
+        self.read(&document, cx)
+            .await?
+            .secret(reference, self.sends_field())
+    }
+
+    async fn get_many(&self, references: &[Reference], cx: &Context) -> Vec<Result<Secret>> {
+        let documents: Vec<_> = references.iter().map(|r| self.document(r)).collect();
+        let mut wanted: HashMap<&Reference, usize> = HashMap::new();
+        let mut runs = Vec::new();
+        for document in documents.iter().flatten() {
+            wanted.entry(document).or_insert_with(|| {
+                runs.push(self.read(document, cx));
+                runs.len() - 1
+            });
+        }
+        let read: Vec<_> = stream::iter(runs)
+            .buffered(self.settings.concurrency)
+            .collect()
+            .await;
+        let answer = |(reference, document): (&Reference, &Result<Reference>)| {
+            let document = document.as_ref().map_err(Error::clone)?;
+            match wanted.get(document).and_then(|at| read.get(*at)) {
+                Some(Ok(found)) => found.secret(reference, self.sends_field()),
+                Some(Err(error)) => Err(error.clone()),
+                None => Err(Error::new(Kind::Internal, "a command's answer was lost")),
+            }
+        };
+        references.iter().zip(&documents).map(answer).collect()
+    }
+
+    async fn set(
+        &self,
+        reference: &Reference,
+        value: &Secret,
+        options: &SetOptions,
+        cx: &Context,
+    ) -> Result<Version> {
+        let call = self.offered(self.settings.recipe.set.as_ref(), "writing")?;
+        self.whole(reference, call)?;
+        if options.expect != Expect::Any {
+            return Err(Error::unsupported("writing on a condition"));
+        }
+        if self.settings.recipe.text_only && value.expose_text().is_none() {
+            return Err(Error::new(Kind::Invalid, "this command stores text only"));
+        }
+        let stdin = input(call.stdin, reference, Some(value), options)?;
+        self.call(call, Some(reference), stdin, cx).await?;
+        if call.read_back {
+            let kept = self
+                .get(reference, cx)
+                .await
+                .is_ok_and(|kept| kept.same_value(value));
+            if !kept {
+                let message = format!("`{}` did not keep the value", self.common.program);
+                return Err(Error::new(Kind::Unsupported, message)
+                    .with_hint("it accepts values although nothing is set up to store them"));
+            }
+        }
+        // Tools of this kind do not number their values.
+        Version::new("current")
+    }
+
+    async fn delete(&self, reference: &Reference, cx: &Context) -> Result<()> {
+        let call = self.offered(self.settings.recipe.delete.as_ref(), "deleting")?;
+        self.whole(reference, call)?;
+        if call.look_first {
+            self.get(reference, cx).await?;
+        }
+        let stdin = input(call.stdin, reference, None, &SetOptions::default())?;
+        self.call(call, Some(reference), stdin, cx).await.map(drop)
+    }
+
+    async fn list(&self, prefix: Option<&str>, cx: &Context) -> Result<Vec<Listed>> {
+        let call = self.offered(self.settings.recipe.list.as_ref(), "listing")?;
+        let output = self.call(call, None, Zeroizing::default(), cx).await?;
+        listed(call, &output, prefix)
+    }
+
+    fn locate(&self, naming: &Naming) -> Vec<Reference> {
+        self.common.locate(naming)
+    }
+}
+
+impl std::fmt::Debug for Tool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tool")
+            .field("link", &self.common.link)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the tool gets on stdin.
+fn input(
+    form: Stdin,
+    reference: &Reference,
+    value: Option<&Secret>,
+    options: &SetOptions,
+) -> Result<Zeroizing<Vec<u8>>> {
+    let value = value.map(Secret::expose).unwrap_or_default();
+    let path = reference.path();
+    let parts: Vec<&[u8]> = match form {
+        Stdin::Nothing => vec![],
+        Stdin::Value => vec![value],
+        Stdin::ValueAndNewline => vec![value, b"\n"],
+        Stdin::Path => vec![path.as_bytes(), b"\n"],
+        // A reference holds no control character, so a path cannot add lines of its own.
+        Stdin::GitUrl => vec![b"url=", path.as_bytes(), b"\n\n"],
+        Stdin::GitApprove => {
+            if value.iter().any(|byte| matches!(byte, b'\n' | b'\r' | 0)) {
+                let message = "git's credential format holds neither newlines nor NUL";
+                return Err(Error::new(Kind::Invalid, message));
+            }
+            vec![b"url=", path.as_bytes(), b"\npassword=", value, b"\n\n"]
+        }
+        Stdin::DockerStore => return docker_store(path, value, options),
+    };
+    let mut text = Zeroizing::new(Vec::with_capacity(
+        parts.iter().map(|part| part.len()).sum(),
+    ));
+    parts.iter().for_each(|part| text.extend_from_slice(part));
+    Ok(text)
+}
+
+fn docker_store(path: &str, value: &[u8], options: &SetOptions) -> Result<Zeroizing<Vec<u8>>> {
+    #[derive(serde::Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Store<'a> {
+        #[serde(rename = "ServerURL")]
+        server_url: &'a str,
+        username: &'a str,
+        secret: &'a str,
+    }
+    let secret = std::str::from_utf8(value)
+        .map_err(|_| Error::new(Kind::Invalid, "this command stores text only"))?;
+    // The helpers insist on a user; `<token>` is what Docker itself writes when there is none.
+    let username = options
+        .metadata
+        .get("username")
+        .map_or("<token>", String::as_str);
+    crate::wire::line(&Store {
+        server_url: path,
+        username,
+        secret,
+    })
+}
+
+/// Ends the child's group unless it finished by itself.
+struct Guard(Option<Handle>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(handle) = &self.0 {
+            handle.kill();
+        }
+    }
+}
+
+/// Runs a process to its end. Dropping the future ends the process; a thread reaps it.
+async fn run(launch: &Launch, input: Zeroizing<Vec<u8>>, cap: usize) -> std::io::Result<Finished> {
+    let mut started = child::start(launch)?;
+    let mut guard = Guard(Some(started.handle.clone()));
+    let (stdout_sender, stdout) = oneshot::channel();
+    let (stderr_sender, stderr) = oneshot::channel();
+    let ended = started.handle.clone();
+    child::background("credchain-command-in", move || {
+        write_all(&mut started.stdin, &input);
+    })?;
+    child::background("credchain-command-err", move || {
+        let _ = stderr_sender.send(read_head(&mut started.stderr, MAX_STDERR).0);
+    })?;
+    child::background("credchain-command-out", move || {
+        let read = read_all(&mut started.stdout, cap);
+        if read.is_none() {
+            ended.kill();
+        }
+        let _ = stdout_sender.send(read.map(crate::pipe::Buffer::into_inner));
+    })?;
+    let exit = started
+        .handle
+        .exited()
+        .await
+        .0
+        .and_then(|status| status.code());
+    guard.0 = None;
+    let lost = |_| std::io::Error::other("a pipe to the command was lost");
+    Ok(Finished {
+        exit,
+        stdout: stdout.await.map_err(lost)?,
+        stderr: stderr.await.map_err(lost)?,
+    })
+}
