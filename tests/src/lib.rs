@@ -41,6 +41,8 @@ mod project;
 mod resolve;
 #[cfg(unix)]
 pub mod servers;
+#[cfg(unix)]
+pub mod workflow;
 
 pub use crate::binary::{is_root, repository, resolve_binary};
 pub use crate::output::Output;

@@ -125,10 +125,7 @@ impl Project {
         .into_iter()
         .map(|(name, folder)| (name.into(), dir(folder)))
         .collect();
-        let inherited = variable("PATH").unwrap_or_default();
-        let path = std::env::join_paths(
-            std::iter::once(self.root().join("bin")).chain(std::env::split_paths(&inherited)),
-        );
+        let path = std::env::join_paths(self.search_path());
         all.push((
             "PATH".into(),
             path.expect("the scratch path has no separator in it"),
@@ -137,6 +134,15 @@ impl Project {
             all.extend(variable(needed).map(|value| (needed.into(), value.into())));
         }
         all
+    }
+
+    /// Where programs are searched for: `resolve` first, then the machine's.
+    pub(crate) fn search_path(&self) -> Vec<PathBuf> {
+        let inherited = variable("PATH").unwrap_or_default();
+        let machine = std::env::split_paths(&inherited);
+        std::iter::once(self.root().join("bin"))
+            .chain(machine)
+            .collect()
     }
 
     fn root(&self) -> &Path {

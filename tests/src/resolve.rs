@@ -1,7 +1,7 @@
 //! One run of the binary, told as a sentence.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -101,6 +101,16 @@ impl Resolve {
         self.args
             .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
+    }
+
+    /// Searches these folders for programs before all others.
+    pub fn path_before(self, dirs: &[PathBuf]) -> Self {
+        if dirs.is_empty() {
+            return self;
+        }
+        let all = dirs.iter().cloned().chain(self.project.search_path());
+        let joined = std::env::join_paths(all).expect("a folder's name has no separator in it");
+        self.plain_env("PATH", joined)
     }
 
     /// Gives these bytes on standard input; without it, standard input is empty.

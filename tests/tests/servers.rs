@@ -7,16 +7,18 @@ use std::process::Command;
 use credchain_tests::servers::{HttpApi, Postgres, Smtp, python};
 
 fn http(api: &HttpApi, authorization: &str) -> String {
-    let address = api.url().trim_start_matches("http://").to_owned();
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(
-        stream,
-        "GET /v1/orders HTTP/1.1\r\nauthorization: {authorization}\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    let ask = || {
+        let address = api.url().trim_start_matches("http://").to_owned();
+        let mut stream = TcpStream::connect(address)?;
+        write!(
+            stream,
+            "GET /v1/orders HTTP/1.1\r\nauthorization: {authorization}\r\n\r\n"
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        std::io::Result::Ok(answer)
+    };
+    ask().expect("the API answers")
 }
 
 fn is_free(port: u16) -> bool {
