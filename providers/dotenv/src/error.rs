@@ -1,0 +1,99 @@
+//! What a file that cannot be read or written means for the chain.
+
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use credchain_core::{Error, Kind};
+
+use crate::regular::Refused;
+
+/// Largest file that is read.
+pub(crate) const FILE_LIMIT: u64 = 16 << 20;
+
+/// The only place that decides. A file that is missing is a miss, and handled before.
+pub(crate) fn kind_of(refused: &Refused) -> Kind {
+    match refused {
+        Refused::Io(error) => match error.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Kind::Denied,
+            ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::InvalidFilename => Kind::Misconfigured,
+            _ => Kind::Unavailable,
+        },
+        Refused::NotRegular(_) | Refused::WorldWritable | Refused::ForeignOwner => {
+            Kind::Misconfigured
+        }
+        Refused::TooLarge => Kind::Invalid,
+    }
+}
+
+/// The whole error: which file, what is wrong with it, and what to do.
+pub(crate) fn refused(refused: Refused, path: &Path) -> Error {
+    let kind = kind_of(&refused);
+    let file = path.display();
+    let (what, hint) = match &refused {
+        Refused::Io(error) => (reason(error), format!("`ls -l {file}` shows what is there")),
+        Refused::NotRegular(what) => (
+            format!("is {what}"),
+            "setting `files` names regular files".to_owned(),
+        ),
+        Refused::WorldWritable => (
+            "can be changed by every user".to_owned(),
+            format!("`chmod o-w {file}`"),
+        ),
+        Refused::ForeignOwner => (
+            "belongs to another user".to_owned(),
+            format!("`ls -l {file}` shows whose it is"),
+        ),
+        Refused::TooLarge => (
+            format!("has more than {} MiB", FILE_LIMIT >> 20),
+            "a `.env` file holds short values; large ones fit in files of their own".to_owned(),
+        ),
+    };
+    let error = Error::new(kind, format!("`{file}` {what}")).with_hint(hint);
+    match refused {
+        Refused::Io(source) => error.with_source(source),
+        _ => error,
+    }
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::PermissionDenied => "cannot be opened by this user".to_owned(),
+        ErrorKind::ReadOnlyFilesystem => "is on a read-only file system".to_owned(),
+        ErrorKind::NotFound | ErrorKind::NotADirectory => "is in no directory".to_owned(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "does not fit on its disk".to_owned(),
+        _ => "cannot be read or written".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_has_its_kind() {
+        let io = |kind: ErrorKind| Refused::Io(kind.into());
+        for (reason, kind) in [
+            (io(ErrorKind::PermissionDenied), Kind::Denied),
+            (io(ErrorKind::ReadOnlyFilesystem), Kind::Denied),
+            (io(ErrorKind::NotFound), Kind::Misconfigured),
+            (io(ErrorKind::NotADirectory), Kind::Misconfigured),
+            (io(ErrorKind::StorageFull), Kind::Unavailable),
+            (io(ErrorKind::Other), Kind::Unavailable),
+            (Refused::NotRegular("a pipe"), Kind::Misconfigured),
+            (Refused::WorldWritable, Kind::Misconfigured),
+            (Refused::ForeignOwner, Kind::Misconfigured),
+            (Refused::TooLarge, Kind::Invalid),
+        ] {
+            assert_eq!(kind_of(&reason), kind, "{reason:?}");
+            let error = refused(reason, Path::new("/p/.env"));
+            assert_eq!(error.kind(), kind);
+            assert!(
+                error.message().contains("`/p/.env`") && error.hint().is_some(),
+                "{error:?}"
+            );
+        }
+    }
+}
