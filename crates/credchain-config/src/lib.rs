@@ -1,1 +1,27 @@
-//! credchain.toml: discovery, profiles, layering, diagnostics with spans, JSON schema, trust.
+//! `credchain.toml`: finding it, layering it, checking it, and knowing whether to trust it.
+
+mod assemble;
+mod check;
+mod diagnostic;
+mod discovery;
+mod environment;
+mod layers;
+mod loaded;
+mod loader;
+mod model;
+mod render;
+mod shape;
+mod source;
+mod suggest;
+mod tables;
+mod tree;
+
+pub use crate::diagnostic::{Diagnostic, Diagnostics, Label, Severity};
+pub use crate::discovery::{Discovery, FILE_NAME};
+pub use crate::loaded::{ConfigFile, Loaded, Role, Shown};
+pub use crate::loader::load;
+pub use crate::model::{
+    AuditSpec, ChainChoice, CredentialSpec, DEFAULT_CHAIN, DEFAULT_PROFILE, OAuth2Spec, OnFailure,
+    Patterns, Project, ProviderSpec, RedactionRule, RedactionSpec, Replace, RotationSpec,
+};
+pub use crate::source::{Origin, SourceFile};

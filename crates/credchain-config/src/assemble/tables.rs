@@ -1,0 +1,147 @@
+//! `[project]`, `[redaction]`, `[rotation]` and `[audit]`.
+
+use figment::value::Value;
+
+use super::{Assembly, Fields};
+use crate::diagnostic::Diagnostic;
+use crate::model::{AuditSpec, OnFailure, Patterns, RedactionRule, Replace};
+
+pub(super) fn read(cx: &mut Assembly<'_>) {
+    project(cx);
+    redaction(cx);
+    rotation(cx);
+    if let Some(table) = cx.table(&["audit"]) {
+        let on_failure = match Fields(table).text("on_failure") {
+            Some("stop") => OnFailure::Stop,
+            _ => OnFailure::Continue,
+        };
+        cx.project.audit = Some(AuditSpec { on_failure });
+    }
+}
+
+fn project(cx: &mut Assembly<'_>) {
+    let Some(name) = cx
+        .table(&["project"])
+        .and_then(|table| Fields(table).text("name"))
+    else {
+        return;
+    };
+    if is_segment(name) {
+        name.clone_into(&mut cx.project.name);
+        return;
+    }
+    let place = cx.merged.value_place(&["project", "name"]);
+    cx.report(
+        Diagnostic::error("config::bad-project-name", "this cannot be a project's name")
+            .at(&place, "not a project's name")
+            .help("up to 63 letters, digits, `_`, `-` and `.`, beginning with a letter or digit: it is part of paths at every backend"),
+    );
+}
+
+fn redaction(cx: &mut Assembly<'_>) {
+    let Some(table) = cx.table(&["redaction"]) else {
+        return;
+    };
+    let fields = Fields(table);
+    let spec = &mut cx.project.redaction;
+    if fields.bool("patterns") == Some(false) {
+        spec.patterns = Patterns::Off;
+    } else if let Some(names) = fields.texts("patterns") {
+        spec.patterns = Patterns::Named(names.into_iter().map(str::to_owned).collect());
+    }
+    if let Some(Value::Num(_, number)) = table.get("min_length") {
+        spec.min_length = number
+            .to_u128()
+            .and_then(|n| u32::try_from(n).ok())
+            .unwrap_or(4);
+    }
+    spec.replace = match fields.text("replace") {
+        Some("name") => Replace::Name,
+        Some("fingerprint") => Replace::Fingerprint,
+        _ => Replace::Stars,
+    };
+    if let Some(Value::Array(_, rules)) = table.get("rules") {
+        spec.rules = rules
+            .iter()
+            .filter_map(|rule| {
+                let fields = Fields(rule.as_dict()?);
+                Some(RedactionRule {
+                    name: fields.owned("name")?,
+                    pattern: fields.owned("pattern")?,
+                })
+            })
+            .collect();
+    }
+}
+
+fn rotation(cx: &mut Assembly<'_>) {
+    let Some(zone) = cx
+        .table(&["rotation"])
+        .and_then(|table| Fields(table).text("timezone"))
+    else {
+        return;
+    };
+    if is_timezone(zone) {
+        zone.clone_into(&mut cx.project.rotation.timezone);
+        return;
+    }
+    let place = cx.merged.value_place(&["rotation", "timezone"]);
+    cx.report(
+        Diagnostic::error(
+            "config::bad-timezone",
+            "`rotation.timezone` is no time zone",
+        )
+        .at(&place, "not the form of a time zone's name")
+        .help("an IANA name such as `UTC` or `Europe/Berlin`"),
+    );
+}
+
+/// Whether a name can be one segment of a path at every backend.
+pub(crate) fn is_segment(name: &str) -> bool {
+    name.len() <= 63
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+        && !name.contains("..")
+}
+
+/// Whether a text has the form of an IANA name; whether the zone exists is the calendar's to say.
+fn is_timezone(text: &str) -> bool {
+    let parts: Vec<_> = text.split('/').collect();
+    parts.len() <= 3
+        && parts.iter().all(|part| {
+            part.starts_with(|c: char| c.is_ascii_uppercase())
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+'))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_zones_have_a_form() {
+        for good in [
+            "UTC",
+            "Europe/Berlin",
+            "America/Argentina/Buenos_Aires",
+            "Etc/GMT+5",
+        ] {
+            assert!(is_timezone(good), "{good}");
+        }
+        for bad in ["", "utc", "Europe/", "+02:00", "Europe Berlin"] {
+            assert!(!is_timezone(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn project_names_cannot_leave_their_segment() {
+        for bad in ["", "..", "a/b", ".hidden", "a..b", "a b", "-x"] {
+            assert!(!is_segment(bad), "{bad}");
+        }
+        assert!(is_segment("my-pipeline_2.0"));
+    }
+}

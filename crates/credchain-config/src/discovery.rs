@@ -1,0 +1,283 @@
+//! Which files make a configuration, and whether they may be read at all.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use credchain_core::Environment;
+
+use crate::diagnostic::Diagnostic;
+use crate::source::{Place, SourceFile};
+
+/// The file that marks a project.
+pub const FILE_NAME: &str = "credchain.toml";
+
+/// Larger files are refused: no configuration is, and reading must end.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// Where to look for a configuration.
+///
+/// ```
+/// use credchain_config::Discovery;
+/// use credchain_core::Environment;
+///
+/// let environment = Environment::fixed([("HOME", "/home/ada"), ("CREDCHAIN_PROFILE", "ci")]);
+/// let discovery = Discovery::new("/src/pipeline", environment);
+/// assert_eq!(discovery.profile.as_deref(), Some("ci"));
+/// assert!(discovery.config_home.unwrap().ends_with(".config/credchain"));
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Discovery {
+    /// Where the program was started; the search goes up from here.
+    pub working_directory: PathBuf,
+    /// The file that the user named, by `--config` or `CREDCHAIN_CONFIG`: no search, no trust
+    /// needed.
+    pub explicit: Option<PathBuf>,
+    /// The profile, by `--profile` or `CREDCHAIN_PROFILE`.
+    pub profile: Option<String>,
+    /// The environment, for `CREDCHAIN_…` settings.
+    pub environment: Environment,
+    /// The directory of the user's own files: `$XDG_CONFIG_HOME/credchain`.
+    pub config_home: Option<PathBuf>,
+    /// The directory of what credchain remembers: `$XDG_STATE_HOME/credchain`.
+    pub state_home: Option<PathBuf>,
+    /// Settings given on the command line: key path and value, as in the environment.
+    pub overrides: Vec<(String, String)>,
+}
+
+impl Discovery {
+    /// Looks up from a directory, in an environment.
+    pub fn new(working_directory: impl Into<PathBuf>, environment: Environment) -> Self {
+        let home = |variable: &str, below_home: &str| {
+            let set = environment
+                .get(variable)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute());
+            let base = set.or_else(|| {
+                let home = environment
+                    .get("HOME")
+                    .or_else(|| environment.get("USERPROFILE"))?;
+                Some(PathBuf::from(home).join(below_home)).filter(|path| path.is_absolute())
+            });
+            base.map(|base| base.join("credchain"))
+        };
+        Self {
+            working_directory: working_directory.into(),
+            explicit: environment
+                .get("CREDCHAIN_CONFIG")
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from),
+            profile: environment.text("CREDCHAIN_PROFILE"),
+            config_home: home("XDG_CONFIG_HOME", ".config"),
+            state_home: home("XDG_STATE_HOME", ".local/state"),
+            environment,
+            overrides: Vec::new(),
+        }
+    }
+
+    /// The same, with the file that the user named.
+    pub fn with_config(mut self, file: impl Into<PathBuf>) -> Self {
+        self.explicit = Some(file.into());
+        self
+    }
+
+    /// The same, in a profile.
+    pub fn with_profile(mut self, profile: impl Into<String>) -> Self {
+        self.profile = Some(profile.into());
+        self
+    }
+
+    /// The same, with a setting from the command line, such as `("chain.default", "env,vault")`.
+    pub fn with_override(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.overrides.push((key.into(), value.into()));
+        self
+    }
+
+    /// Reads every file there is.
+    pub(crate) fn files(&self) -> Result<Found, Vec<Diagnostic>> {
+        let mut problems = Vec::new();
+        let mut take = |read: Result<Option<Arc<SourceFile>>, Diagnostic>| match read {
+            Ok(file) => file,
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        };
+        let user_path = self
+            .config_home
+            .as_ref()
+            .map(|home| home.join("config.toml"));
+        let user = user_path.and_then(|path| take(self.read(&path)));
+        let main = take(match &self.explicit {
+            Some(path) => self.read_explicit(path),
+            None => self.search(),
+        });
+        // The profile and the file that was used are handed on to nested commands, which must
+        // see the same settings: so a file that was named has its local companion too.
+        let local = main.as_ref().and_then(|main| {
+            let path = main.path().with_extension("local.toml");
+            take(self.read(&path))
+        });
+        if problems.is_empty() {
+            Ok(Found { user, main, local })
+        } else {
+            Err(problems)
+        }
+    }
+
+    fn search(&self) -> Result<Option<Arc<SourceFile>>, Diagnostic> {
+        for directory in self.working_directory.ancestors() {
+            if let Some(file) = self.read(&directory.join(FILE_NAME))? {
+                return Ok(Some(file));
+            }
+            // Beyond a directory of somebody else nothing of ours is to be expected.
+            if std::fs::metadata(directory).is_ok_and(|meta| refusal(&meta).is_some()) {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_explicit(&self, path: &Path) -> Result<Option<Arc<SourceFile>>, Diagnostic> {
+        let path = self.working_directory.join(path);
+        match self.read(&path)? {
+            Some(file) => Ok(Some(file)),
+            None => Err(Diagnostic::error(
+                "config::no-such-file",
+                format!("there is no configuration at `{}`", self.shown(&path)),
+            )
+            .help("`--config` and CREDCHAIN_CONFIG name a file that exists")),
+        }
+    }
+
+    /// Reads one file, if it is there and may be used. Owner and mode are those of the opened
+    /// file, and its bytes are read once: nothing can be exchanged in between.
+    fn read(&self, path: &Path) -> Result<Option<Arc<SourceFile>>, Diagnostic> {
+        let shown = self.shown(path);
+        let failed = |what: &str, error: &io::Error| {
+            let message = format!("cannot {what} `{shown}`: {}", error.kind());
+            Diagnostic::error("config::unreadable", message)
+        };
+        let mut file = match open(path) {
+            Ok(file) => file,
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(failed("open", &error)),
+        };
+        let meta = file.metadata().map_err(|error| failed("look at", &error))?;
+        if !meta.is_file() {
+            let message = format!("`{shown}` is no regular file");
+            return Err(Diagnostic::error("config::unreadable", message));
+        }
+        let directory = path.parent().map(std::fs::metadata).and_then(Result::ok);
+        if let Some(refused) = refusal(&meta).or_else(|| directory.as_ref().and_then(refusal)) {
+            return Err(refused.diagnostic(&shown));
+        }
+        if refusal_of_mode(&meta) {
+            return Err(Diagnostic::error(
+                "config::world-writable",
+                format!("`{shown}` can be written by everybody and is not used"),
+            )
+            .help(format!("`chmod o-w {shown}`, after a look at what it says")));
+        }
+        if meta.len() > MAX_BYTES {
+            let message = format!("`{shown}` is larger than 64 MiB");
+            return Err(Diagnostic::error("config::unreadable", message));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0));
+        Read::take(&mut file, MAX_BYTES)
+            .read_to_end(&mut bytes)
+            .map_err(|error| failed("read", &error))?;
+        let text = String::from_utf8(bytes).map_err(|error| not_utf8(path, &shown, error))?;
+        Ok(Some(SourceFile::new(path.to_owned(), shown, text)))
+    }
+
+    fn shown(&self, path: &Path) -> String {
+        path.strip_prefix(&self.working_directory)
+            .unwrap_or(path)
+            .display()
+            .to_string()
+    }
+}
+
+/// The files of a configuration.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) user: Option<Arc<SourceFile>>,
+    pub(crate) main: Option<Arc<SourceFile>>,
+    pub(crate) local: Option<Arc<SourceFile>>,
+}
+
+/// Why a file of somebody else is not used.
+struct Refusal {
+    owner: u32,
+}
+
+impl Refusal {
+    fn diagnostic(&self, shown: &str) -> Diagnostic {
+        Diagnostic::error(
+            "config::foreign-owner",
+            format!("`{shown}` or its directory belongs to another user and is never used"),
+        )
+        .note(format!("the owner is user id {}", self.owner))
+        .help("copy what you need into a directory of your own")
+    }
+}
+
+fn not_utf8(path: &Path, shown: &str, error: std::string::FromUtf8Error) -> Diagnostic {
+    let at = error.utf8_error().valid_up_to();
+    let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+    let file = SourceFile::new(path.to_owned(), shown.to_owned(), text);
+    Diagnostic::error("config::not-utf8", "a configuration is UTF-8 text")
+        .at(&Place::File(file, at..at + 1), "this byte is not")
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+#[cfg(unix)]
+fn open(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    // Without it opening a named pipe would wait for a writer for ever.
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+}
+
+#[cfg(not(unix))]
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).open(path)
+}
+
+/// What belongs to neither this user nor root is refused. Root's own files are not: root can
+/// change anything that this user runs anyway, and images are built by root.
+#[cfg(unix)]
+fn refusal(meta: &Metadata) -> Option<Refusal> {
+    use std::os::unix::fs::MetadataExt as _;
+    let owner = meta.uid();
+    let own = owner == rustix::process::geteuid().as_raw() || owner == 0;
+    (!own).then_some(Refusal { owner })
+}
+
+#[cfg(not(unix))]
+fn refusal(_: &Metadata) -> Option<Refusal> {
+    None
+}
+
+#[cfg(unix)]
+fn refusal_of_mode(meta: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    meta.mode() & 0o002 != 0
+}
+
+#[cfg(not(unix))]
+fn refusal_of_mode(_: &Metadata) -> bool {
+    false
+}

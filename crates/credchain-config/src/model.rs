@@ -1,0 +1,326 @@
+//! What a configuration says, checked: plain data that the facade makes a resolver from.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use credchain_core::{At, LinkName, Name, Registry, Secret, Settings, Template};
+
+use crate::source::{Origin, Place};
+use crate::tables::is_known_type;
+
+/// The name of the profile that is in use when nobody chose one.
+pub const DEFAULT_PROFILE: &str = "default";
+
+/// The name of the chain for credentials without a chain of their own.
+pub const DEFAULT_CHAIN: &str = "default";
+
+/// A project and everything it declares.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Project {
+    /// `[project] name`, else the name of its directory with unusual characters replaced.
+    pub name: String,
+    /// The profile in use.
+    pub profile: String,
+    /// Every profile that some file has a table for, and `default`.
+    pub profiles: Vec<String>,
+    /// The directory of `credchain.toml`, if there is one. Relative paths start here.
+    pub root: Option<PathBuf>,
+    /// Where the program was started.
+    pub working_directory: PathBuf,
+    /// The directory of the user's own files.
+    pub config_home: Option<PathBuf>,
+    /// The directory of what credchain remembers.
+    pub state_home: Option<PathBuf>,
+    /// The chains by name; [`DEFAULT_CHAIN`] is always among them.
+    pub chains: BTreeMap<String, Arc<[LinkName]>>,
+    /// `[chain] write`.
+    pub write: Option<LinkName>,
+    /// Every link that has a table or that a chain names.
+    pub providers: BTreeMap<LinkName, ProviderSpec>,
+    /// `[credentials]`.
+    pub credentials: BTreeMap<Name, CredentialSpec>,
+    /// `[oauth2]`.
+    pub oauth2: BTreeMap<Name, OAuth2Spec>,
+    /// `[redaction]`, with its defaults.
+    pub redaction: RedactionSpec,
+    /// `[rotation]`, with its defaults.
+    pub rotation: RotationSpec,
+    /// `[audit]`; without the table there is no log.
+    pub audit: Option<AuditSpec>,
+}
+
+impl Project {
+    /// The links that are asked for undeclared names.
+    pub fn default_chain(&self) -> &[LinkName] {
+        self.chains.get(DEFAULT_CHAIN).map_or(&[], |links| links)
+    }
+
+    /// The declared names, those of `[credentials]` and of `[oauth2]`, in alphabetical order.
+    pub fn declared(&self) -> impl Iterator<Item = &Name> {
+        let mut names: Vec<&Name> = self.credentials.keys().chain(self.oauth2.keys()).collect();
+        names.sort_unstable();
+        names.into_iter()
+    }
+
+    /// Whether a name is declared.
+    pub fn declares(&self, name: &Name) -> bool {
+        self.credentials.contains_key(name) || self.oauth2.contains_key(name)
+    }
+
+    /// What programs get: each declared name with the environment variable it is injected as.
+    pub fn injected(&self) -> impl Iterator<Item = (&Name, String)> {
+        let credentials = self.credentials.values().filter(|spec| spec.inject);
+        let tokens = self.oauth2.values().filter(|spec| spec.inject);
+        credentials
+            .map(|spec| (&spec.name, spec.variable()))
+            .chain(tokens.map(|spec| (&spec.name, spec.variable())))
+    }
+
+    /// Where relative paths start.
+    pub fn base(&self) -> &Path {
+        self.root.as_deref().unwrap_or(&self.working_directory)
+    }
+
+    /// The project as providers see it.
+    pub fn for_providers(&self) -> credchain_core::Project {
+        let mut project =
+            credchain_core::Project::new(self.name.clone(), self.working_directory.clone())
+                .with_profile(self.profile.clone());
+        project.root.clone_from(&self.root);
+        project.config_home.clone_from(&self.config_home);
+        project.state_home.clone_from(&self.state_home);
+        project
+    }
+}
+
+/// One link: `[providers.NAME]`, or a name in a chain that is itself a type.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ProviderSpec {
+    /// The link's name.
+    pub name: LinkName,
+    /// The provider's type.
+    pub type_name: String,
+    /// The keys of the type's own table, relative paths as written.
+    pub settings: Settings,
+    /// The keys that every provider has: `timeout`, `cache`, `retry`, `rate_limit`,
+    /// `on_unavailable`, `on_unauthenticated`.
+    pub common: Settings,
+    /// Whether the configuration has a table for it.
+    pub explicit: bool,
+    /// Whether this build has the type. The link of a type that it lacks is in the model, so
+    /// that the resolver can say which build has it.
+    pub built: bool,
+    /// The credentials that its settings name: what it needs to log in.
+    pub needs: Vec<Name>,
+    pub(crate) place: Place,
+}
+
+impl ProviderSpec {
+    /// The link that a bare type name stands for, if there is such a type.
+    pub fn implicit(name: &LinkName, registry: &Registry) -> Option<Self> {
+        is_known_type(name.as_str(), registry).then(|| Self {
+            name: name.clone(),
+            type_name: name.as_str().to_owned(),
+            settings: Settings::default(),
+            common: Settings::default(),
+            explicit: false,
+            built: registry.get(name.as_str()).is_some(),
+            needs: Vec::new(),
+            place: Place::Default,
+        })
+    }
+
+    /// Where its table, or the chain that first names it, was written.
+    pub fn origin(&self) -> Origin {
+        self.place.origin()
+    }
+}
+
+/// Which links a credential is asked of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ChainChoice {
+    /// The chain `default`.
+    Default,
+    /// A chain by its name.
+    Named(String),
+    /// A list of its own.
+    Inline,
+}
+
+/// One credential of `[credentials]`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CredentialSpec {
+    /// Its name.
+    pub name: Name,
+    /// What it is for.
+    pub description: Option<String>,
+    /// How its links were chosen.
+    pub chain: ChainChoice,
+    /// The links to ask, in order; none for a template.
+    pub links: Arc<[LinkName]>,
+    /// Where single links keep it.
+    pub at: BTreeMap<LinkName, At>,
+    /// The environment variable, where it is not the conventional one.
+    pub env: Option<String>,
+    /// The text it is made from.
+    pub template: Option<Template>,
+    /// The value when every link missed.
+    pub default: Option<Secret>,
+    /// Whether it is to be kept secret.
+    pub secret: bool,
+    /// Whether an empty value counts.
+    pub allow_empty: bool,
+    /// Whether programs get a file.
+    pub as_file: bool,
+    /// How old it may become.
+    pub rotate: Option<Duration>,
+    /// Whether it is masked in output; nothing leaves it to its length.
+    pub mask: Option<bool>,
+    /// Whether programs get it.
+    pub inject: bool,
+    pub(crate) place: Place,
+}
+
+impl CredentialSpec {
+    /// The environment variable that it is read from and injected as.
+    pub fn variable(&self) -> String {
+        self.env.clone().unwrap_or_else(|| self.name.to_env())
+    }
+
+    /// Where it is declared.
+    pub fn origin(&self) -> Origin {
+        self.place.origin()
+    }
+}
+
+/// One token of `[oauth2]`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct OAuth2Spec {
+    /// The credential's name.
+    pub name: Name,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Where tokens are requested.
+    pub token_url: String,
+    /// The client's public name.
+    pub client_id: String,
+    /// The credential that is the client's secret.
+    pub client_secret: Option<Name>,
+    /// What the token may do.
+    pub scopes: Vec<String>,
+    /// Whether programs get it.
+    pub inject: bool,
+    pub(crate) place: Place,
+}
+
+impl OAuth2Spec {
+    /// The environment variable that it is injected as: `NAME_TOKEN`.
+    pub fn variable(&self) -> String {
+        format!("{}_TOKEN", self.name.to_env())
+    }
+
+    /// Where it is declared.
+    pub fn origin(&self) -> Origin {
+        self.place.origin()
+    }
+}
+
+/// `[redaction]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RedactionSpec {
+    /// Which well-known formats are masked.
+    pub patterns: Patterns,
+    /// Rules of the project's own.
+    pub rules: Vec<RedactionRule>,
+    /// Shorter values are not masked.
+    pub min_length: u32,
+    /// What stands in the place of a value.
+    pub replace: Replace,
+}
+
+impl Default for RedactionSpec {
+    fn default() -> Self {
+        Self {
+            patterns: Patterns::All,
+            rules: Vec::new(),
+            min_length: 4,
+            replace: Replace::Stars,
+        }
+    }
+}
+
+/// Which well-known formats are masked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Patterns {
+    /// All of them.
+    All,
+    /// None.
+    Off,
+    /// Those with these names.
+    Named(Vec<String>),
+}
+
+/// One entry of `[[redaction.rules]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RedactionRule {
+    /// The rule's name.
+    pub name: String,
+    /// The regular expression.
+    pub pattern: String,
+}
+
+/// What stands in the place of a masked value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Replace {
+    /// `***`.
+    Stars,
+    /// The credential's name.
+    Name,
+    /// A keyed fingerprint.
+    Fingerprint,
+}
+
+/// `[rotation]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RotationSpec {
+    /// The time zone that days are counted in, by its IANA name.
+    pub timezone: String,
+}
+
+impl Default for RotationSpec {
+    fn default() -> Self {
+        Self {
+            timezone: "UTC".into(),
+        }
+    }
+}
+
+/// `[audit]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuditSpec {
+    /// What a read does when the log cannot be written.
+    pub on_failure: OnFailure,
+}
+
+/// What a read does when the log cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnFailure {
+    /// It goes on.
+    Continue,
+    /// It fails.
+    Stop,
+}

@@ -1,0 +1,342 @@
+//! Every table and key that a configuration may have, as data: the checker, the JSON schema and
+//! the reference page are made from it.
+
+use credchain_core::{Registry, Setting, Shape};
+
+/// One table at the root of the file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Root {
+    pub(crate) key: &'static str,
+    pub(crate) doc: &'static str,
+    pub(crate) form: Form,
+}
+
+/// What a root table looks like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Form {
+    /// These keys.
+    Keys(&'static [Setting]),
+    /// A table for each name, with these keys.
+    Named(&'static [Setting]),
+    /// Named chains, and `write`.
+    Chains,
+    /// A table for each link; its keys depend on the provider's type.
+    Providers,
+    /// A table for each profile, which mirrors the root.
+    Profiles,
+}
+
+/// The root of a configuration.
+pub(crate) const ROOT: &[Root] = &[
+    Root {
+        key: "project",
+        doc: "The project itself.",
+        form: Form::Keys(PROJECT),
+    },
+    Root {
+        key: "chain",
+        doc: "Named chains: which links are asked, in which order.",
+        form: Form::Chains,
+    },
+    Root {
+        key: "providers",
+        doc: "The links that chains name, one table each.",
+        form: Form::Providers,
+    },
+    Root {
+        key: "credentials",
+        doc: "The declared credentials, one table each.",
+        form: Form::Named(CREDENTIAL),
+    },
+    Root {
+        key: "oauth2",
+        doc: "Access tokens that are fetched and refreshed; each is a declared credential.",
+        form: Form::Named(OAUTH2),
+    },
+    Root {
+        key: "redaction",
+        doc: "What is masked in the output of programs.",
+        form: Form::Keys(REDACTION),
+    },
+    Root {
+        key: "rotation",
+        doc: "How ages are counted.",
+        form: Form::Keys(ROTATION),
+    },
+    Root {
+        key: "audit",
+        doc: "The access log; without the table there is none.",
+        form: Form::Keys(AUDIT),
+    },
+    Root {
+        key: "profiles",
+        doc: "Changes to all of this for one profile; mirrors the root.",
+        form: Form::Profiles,
+    },
+];
+
+/// `[project]`.
+pub(crate) const PROJECT: &[Setting] = &[Setting::new(
+    "name",
+    Shape::Text,
+    "The project's name, part of every conventional address. Default: the directory's name.",
+)];
+
+/// What `[chain]` holds besides the chains.
+pub(crate) const CHAIN_WRITE: Setting = Setting::new(
+    "write",
+    Shape::Text,
+    "The link that `resolve set` writes to.",
+);
+
+/// `[credentials.NAME]`.
+pub(crate) const CREDENTIAL: &[Setting] = &[
+    Setting::new(
+        "description",
+        Shape::Text,
+        "What it is for; shown when it is missing.",
+    ),
+    Setting::new(
+        "chain",
+        Shape::AnyOf(&[Shape::List(&Shape::Text), Shape::Text]),
+        "The links to ask, or the name of a chain. Default: the chain `default`.",
+    ),
+    Setting::new(
+        "at",
+        Shape::Map(&Shape::AnyOf(&[Shape::Text, Shape::Bool])),
+        "Where a link keeps it, `PATH[#FIELD][?version=V]`; `false` skips the link.",
+    ),
+    Setting::new(
+        "env",
+        Shape::Text,
+        "The environment variable it is read from and injected as. Default: the name in capitals.",
+    ),
+    Setting::new(
+        "template",
+        Shape::Text,
+        "A text made from other credentials, with `{{ NAME | FILTER }}`; no link is asked.",
+    ),
+    Setting::new(
+        "default",
+        Shape::Text,
+        "The value when every link answered that it has none.",
+    ),
+    Setting::new(
+        "secret",
+        Shape::Bool,
+        "Whether the value is to be kept secret.",
+    )
+    .or("true"),
+    Setting::new(
+        "allow_empty",
+        Shape::Bool,
+        "Whether an empty value counts as a value.",
+    )
+    .or("false"),
+    Setting::new(
+        "as_file",
+        Shape::Bool,
+        "Whether programs get the path of a private file that holds the value.",
+    )
+    .or("false"),
+    Setting::new("rotate", Shape::Duration, "How old the value may become."),
+    Setting::new(
+        "mask",
+        Shape::Bool,
+        "Whether it is masked in output. Default: unless it is short or an everyday word.",
+    ),
+    Setting::new(
+        "inject",
+        Shape::Bool,
+        "Whether programs get it as an environment variable.",
+    )
+    .or("true"),
+];
+
+/// `[oauth2.NAME]`.
+pub(crate) const OAUTH2: &[Setting] = &[
+    Setting::new(
+        "description",
+        Shape::Text,
+        "What it is for; shown when it is missing.",
+    ),
+    Setting::new("token_url", Shape::Url, "Where tokens are requested.").required(),
+    Setting::new("client_id", Shape::Text, "The client's public name.").required(),
+    Setting::new("client_secret", Shape::Credential, "The client's secret."),
+    Setting::new(
+        "scopes",
+        Shape::List(&Shape::Text),
+        "What the token may do.",
+    ),
+    Setting::new(
+        "inject",
+        Shape::Bool,
+        "Whether programs get the token as the environment variable `NAME_TOKEN`.",
+    )
+    .or("false"),
+];
+
+/// `[redaction]`.
+pub(crate) const REDACTION: &[Setting] = &[
+    Setting::new(
+        "patterns",
+        Shape::AnyOf(&[Shape::Bool, Shape::List(&Shape::Text)]),
+        "Whether well-known token formats are masked, or the names of the rules to use.",
+    )
+    .or("true"),
+    Setting::new(
+        "rules",
+        Shape::List(&Shape::Table(&[
+            Setting::new("name", Shape::Text, "The rule's name.").required(),
+            Setting::new("pattern", Shape::Text, "The regular expression to mask.").required(),
+        ])),
+        "Rules of your own.",
+    ),
+    Setting::new(
+        "min_length",
+        Shape::Integer { min: 1, max: 1024 },
+        "Shorter or everyday values are not masked unless `mask = true`.",
+    )
+    .or("4"),
+    Setting::new(
+        "replace",
+        Shape::Choice(&["stars", "name", "fingerprint"]),
+        "What stands in the place of a value.",
+    )
+    .or("\"stars\""),
+];
+
+/// `[rotation]`.
+pub(crate) const ROTATION: &[Setting] = &[Setting::new(
+    "timezone",
+    Shape::Text,
+    "The time zone that days are counted in.",
+)
+.or("\"UTC\"")];
+
+/// `[audit]`.
+pub(crate) const AUDIT: &[Setting] = &[Setting::new(
+    "on_failure",
+    Shape::Choice(&["continue", "stop"]),
+    "What a read does when the log cannot be written; writes and rotation always stop.",
+)
+.or("\"continue\"")];
+
+/// The key of every `[providers.NAME]` that decides about the others.
+pub(crate) const TYPE: Setting = Setting::new(
+    "type",
+    Shape::Text,
+    "The provider's type. Default: the table's name.",
+);
+
+/// The keys that every `[providers.NAME]` may have.
+pub(crate) const COMMON: &[Setting] = &[
+    Setting::new("timeout", Shape::Duration, "How long one attempt may take."),
+    Setting::new(
+        "cache",
+        Shape::Table(&[
+            Setting::new(
+                "ttl",
+                Shape::Duration,
+                "How long a value is served without asking.",
+            ),
+            Setting::new(
+                "hard_ttl",
+                Shape::Duration,
+                "How long a value is kept at most.",
+            ),
+            Setting::new(
+                "max_stale",
+                Shape::Duration,
+                "How old a value may be that is served while the backend is unavailable.",
+            ),
+            Setting::new(
+                "negative_ttl",
+                Shape::Duration,
+                "How long a miss is remembered.",
+            ),
+            Setting::new(
+                "max_entries",
+                Shape::Integer {
+                    min: 1,
+                    max: i64::MAX,
+                },
+                "How many values are kept.",
+            ),
+            Setting::new(
+                "max_size",
+                Shape::Size,
+                "How many bytes of values are kept.",
+            ),
+        ]),
+        "Values kept in memory.",
+    ),
+    Setting::new(
+        "retry",
+        Shape::Table(&[
+            Setting::new(
+                "attempts",
+                Shape::Integer { min: 1, max: 100 },
+                "How often a request is made at most.",
+            ),
+            Setting::new("base", Shape::Duration, "The first pause."),
+            Setting::new("max", Shape::Duration, "The longest pause."),
+        ]),
+        "Repeating what failed and may succeed.",
+    ),
+    Setting::new(
+        "rate_limit",
+        Shape::Table(&[
+            Setting::new(
+                "per_second",
+                Shape::Integer {
+                    min: 1,
+                    max: 1_000_000,
+                },
+                "How many requests a second.",
+            ),
+            Setting::new(
+                "burst",
+                Shape::Integer {
+                    min: 1,
+                    max: 1_000_000,
+                },
+                "How many at once.",
+            ),
+        ]),
+        "Asking no more often than this.",
+    ),
+    Setting::new(
+        "on_unavailable",
+        Shape::Choice(&["stop", "next"]),
+        "What an outage of this link does to the chain.",
+    )
+    .or("\"stop\""),
+    Setting::new(
+        "on_unauthenticated",
+        Shape::Choice(&["stop", "next"]),
+        "What a missing login at this link does to the chain.",
+    )
+    .or("\"stop\""),
+];
+
+/// Provider types that exist, whether or not this build has them, with the build that does.
+pub(crate) const KNOWN_TYPES: &[&str] = &[
+    "env", "dotenv", "file", "age", "keyring", "vault", "aws", "gcp", "azure", "command",
+];
+
+/// Whether a provider of this type exists anywhere.
+pub(crate) fn is_known_type(type_name: &str, registry: &Registry) -> bool {
+    registry.get(type_name).is_some() || KNOWN_TYPES.contains(&type_name)
+}
+
+/// All provider types there are, those of this build first.
+pub(crate) fn all_types(registry: &Registry) -> Vec<&'static str> {
+    let mut types: Vec<&'static str> = registry.iter().map(|one| one.type_name).collect();
+    let others: Vec<_> = KNOWN_TYPES
+        .iter()
+        .filter(|name| !types.contains(name))
+        .collect();
+    types.extend(others);
+    types
+}
