@@ -75,6 +75,14 @@ impl Project {
         path
     }
 
+    /// Copies a file of the repository, such as an example, to a path below the project directory.
+    pub fn copy(&self, from: &str, to: impl AsRef<Path>) -> PathBuf {
+        let to = self.dir().join(to);
+        fs::copy(crate::repository().join(from), &to)
+            .unwrap_or_else(|error| panic!("cannot copy {from}: {error}"));
+        to
+    }
+
     /// Reads a file below the project directory.
     ///
     /// # Panics

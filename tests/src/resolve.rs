@@ -103,6 +103,11 @@ impl Resolve {
         self
     }
 
+    /// Adds one argument.
+    pub fn arg(self, arg: impl AsRef<OsStr>) -> Self {
+        self.args([arg])
+    }
+
     /// Searches these folders for programs before all others.
     pub fn path_before(self, dirs: &[PathBuf]) -> Self {
         if dirs.is_empty() {

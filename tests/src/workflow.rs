@@ -112,6 +112,7 @@ impl Step {
 pub struct Runner {
     project: Project,
     secrets: Variables,
+    variables: Variables,
     env: Variables,
     path: Vec<PathBuf>,
     outputs: BTreeMap<String, Variables>,
@@ -125,6 +126,7 @@ impl Runner {
         Self {
             project: project.clone(),
             secrets: Variables::new(),
+            variables: Variables::new(),
             env: Variables::new(),
             path: Vec::new(),
             outputs: BTreeMap::new(),
@@ -138,9 +140,15 @@ impl Runner {
         self
     }
 
-    /// Sets a variable of the machine that the runner is on.
-    pub fn machine_env(mut self, name: &str, value: &str) -> Self {
-        self.env.insert(name.into(), value.into());
+    /// Stores a variable, which is no secret, on the platform.
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.into(), value.into());
+        self
+    }
+
+    /// Adds a folder of programs that the machine has, such as an installed Python.
+    pub fn programs(mut self, dir: &Path) -> Self {
+        self.path.push(dir.to_owned());
         self
     }
 
@@ -244,6 +252,7 @@ impl Runner {
         let words: Vec<&str> = expression.split('.').collect();
         let known = match words.as_slice() {
             ["secrets", name] => self.secrets.get(*name),
+            ["vars", name] => self.variables.get(*name),
             ["env", name] => self.env.get(*name),
             ["steps", id, "outputs", name] => self.outputs.get(*id).and_then(|all| all.get(*name)),
             _ => panic!("an expression that is not known here: {expression}"),

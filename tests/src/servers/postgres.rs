@@ -95,6 +95,12 @@ impl Postgres {
     /// If the SQL fails.
     #[track_caller]
     pub fn sql(&self, sql: &str) -> String {
+        self.sql_in("postgres", sql)
+    }
+
+    /// Like [`Postgres::sql`] in another database.
+    #[track_caller]
+    pub fn sql_in(&self, database: &str, sql: &str) -> String {
         let output = Command::new(self.bin.join("psql"))
             .args([
                 "-XAtq",
@@ -105,7 +111,7 @@ impl Postgres {
                 "-U",
                 self.user(),
             ])
-            .args(["-p", &self.port.to_string(), "-d", "postgres", "-c", sql])
+            .args(["-p", &self.port.to_string(), "-d", database, "-c", sql])
             .env("PGPASSWORD", &self.password)
             .output()
             .expect("psql can be started");
