@@ -1,5 +1,6 @@
 //! A whole file: its values and the lines that were not understood.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -126,7 +127,7 @@ pub fn parse(bytes: &[u8], lookup: &dyn Fn(&str) -> Option<Vec<u8>>) -> Result<P
 struct Parser<'a> {
     lookup: &'a dyn Fn(&str) -> Option<Vec<u8>>,
     parsed: Parsed,
-    index: HashMap<&'a str, usize>,
+    index: HashMap<Cow<'a, str>, usize>,
     /// How many bytes `${NAME}` added so far.
     added: usize,
 }
@@ -139,16 +140,21 @@ impl<'a> Parser<'a> {
     fn bind(&mut self, key: &'a str, token: Option<&Token<'_>>, line: usize) -> Result<()> {
         let value = token.map(|token| self.value(token, line)).transpose()?;
         let entries = &mut self.parsed.entries;
-        if let Some(at) = self.index.get(key) {
+        // A quoted key may span lines, and line ends are alike in it as in values.
+        let key = match key.contains('\r') {
+            true => Cow::Owned(key.replace("\r\n", "\n").replace('\r', "\n")),
+            false => Cow::Borrowed(key),
+        };
+        if let Some(at) = self.index.get(&key) {
             entries[*at].value = value;
             entries[*at].line = line;
         } else {
-            self.index.insert(key, entries.len());
             entries.push(Entry {
-                key: key.to_owned(),
+                key: key.clone().into_owned(),
                 value,
                 line,
             });
+            self.index.insert(key, entries.len() - 1);
         }
         Ok(())
     }
