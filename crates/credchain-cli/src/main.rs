@@ -1,2 +1,56 @@
-//! The resolve command.
-fn main() {}
+//! The `resolve` command: credentials through one ordered chain of providers.
+
+mod app;
+mod cli;
+mod commands;
+mod export;
+mod failure;
+mod fast;
+mod injection;
+mod output;
+mod shell;
+mod terminal;
+
+use std::process::ExitCode;
+
+use crate::app::App;
+use crate::failure::Failure;
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    harden();
+    let arguments: Vec<_> = std::env::args_os().collect();
+    // Building clap's command tree costs more than a whole look-up in the environment does, so
+    // the one command that sits in loops and prompts goes past it.
+    let parsed = fast::parse(&arguments).map_or_else(|| cli::parse(arguments), Ok);
+    let (global, command) = match parsed {
+        Ok(parsed) => parsed,
+        Err(code) => return code,
+    };
+    let output = Output::new(&global);
+    let own_codes = command.uses_childs_codes();
+    match commands::run(command, &App::new(global, output)) {
+        Ok(code) => code,
+        Err(failure) => finish(&failure, &output, own_codes),
+    }
+}
+
+fn finish(failure: &Failure, output: &Output, own_codes: bool) -> ExitCode {
+    // Whoever reads our output has seen enough: `resolve list | head -1` is no failure.
+    if failure.is_closed_pipe() {
+        return ExitCode::SUCCESS;
+    }
+    output.failure(failure);
+    // `exec` leaves all codes to its child but 125: see `docs/cli.md`.
+    ExitCode::from(if own_codes { 125 } else { failure.exit_code() })
+}
+
+/// Keeps values out of core dumps and away from other processes' debuggers. A refusal is no
+/// reason to stop: it only means less protection, on a system that offers none.
+fn harden() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
+}

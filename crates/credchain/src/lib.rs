@@ -1,1 +1,44 @@
-//! Credentials through one ordered chain of providers, from configuration.
+//! Credentials for Rust programs: from the environment, `.env` files, an encrypted file, any
+//! secret store or any external command, through one ordered chain that `credchain.toml`
+//! describes.
+//!
+//! ```no_run
+//! use credchain::Credchain;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let credentials = Credchain::open()?;
+//! let key = credentials.get("api_key").await?;
+//! send_with(key.expose());
+//! # Ok(()) }
+//! # fn send_with(_: &[u8]) {}
+//! ```
+//!
+//! Programs that need several credentials describe them as a struct: see [`Credentials`].
+//! Programs without a runtime wrap a call in [`block_on`].
+//!
+//! # Features
+//! `default` is `env` and `dotenv`; each other provider is a feature of the same name; `local` is
+//! all that needs no network, `full` is everything, `derive` is the derive macro.
+
+mod assemble;
+mod credentials;
+mod declared;
+mod open;
+mod providers;
+mod random;
+mod shim;
+mod store;
+
+pub use credchain_config as config;
+pub use credchain_core::*;
+#[cfg(feature = "derive")]
+pub use credchain_derive::Credentials;
+#[cfg(feature = "age")]
+pub use credchain_provider_age as age;
+#[cfg(feature = "dotenv")]
+pub use credchain_provider_dotenv as dotenv;
+
+pub use crate::credentials::*;
+pub use crate::open::{Credchain, OpenError, Opener};
+pub use crate::random::{random_bytes, random_text};
+pub use crate::store::Written;

@@ -1,0 +1,108 @@
+//! What every command starts from: the options, the project, a way to wait.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use credchain::{Context, Credchain, Environment, Error, Kind, Name, Resolution};
+
+use crate::cli::Global;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::terminal::TerminalPrompt;
+
+/// One run of the command.
+#[derive(Debug)]
+pub(crate) struct App {
+    global: Global,
+    output: Output,
+}
+
+impl App {
+    pub(crate) fn new(global: Global, output: Output) -> Self {
+        Self { global, output }
+    }
+
+    /// How to speak to the user.
+    pub(crate) fn output(&self) -> &Output {
+        &self.output
+    }
+
+    /// The options that every command takes.
+    pub(crate) fn global(&self) -> &Global {
+        &self.global
+    }
+
+    /// The caller's environment.
+    #[expect(
+        clippy::unused_self,
+        reason = "reached through the run like everything from outside"
+    )]
+    pub(crate) fn env(&self) -> Environment {
+        Environment::process()
+    }
+
+    /// Whether there is a person who can be asked.
+    pub(crate) fn interactive(&self) -> bool {
+        !self.global.no_input && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+
+    /// Opens the project of the working directory.
+    pub(crate) fn open(&self) -> Result<Credchain, Failure> {
+        let interactive = self.interactive();
+        let mut context = Context::system().with_interactive(interactive);
+        if interactive {
+            context = context.with_prompt(Arc::new(TerminalPrompt));
+        }
+        let mut opener = Credchain::opener().context(context);
+        if let Some(config) = &self.global.config {
+            opener = opener.config(config);
+        }
+        if let Some(profile) = &self.global.profile {
+            opener = opener.profile(profile);
+        }
+        if let Some(timeout) = self.global.timeout {
+            opener = opener.timeout(timeout);
+        }
+        let credchain = opener.open()?;
+        for warning in &credchain.loaded().warnings {
+            self.output
+                .note(warning.render(self.output.color_err()).trim_end());
+        }
+        Ok(credchain)
+    }
+
+    /// Opens the project for a command that needs declared credentials.
+    pub(crate) fn open_declared(&self) -> Result<(Credchain, Vec<Name>), Failure> {
+        let credchain = self.open()?;
+        let names = credchain.declared()?;
+        if names.is_empty() && !credchain.loaded().configured {
+            let error = Error::new(
+                Kind::Misconfigured,
+                "no `credchain.toml` and no `.env` here",
+            )
+            .with_hint("`resolve init` sets up this project");
+            return Err(error.into());
+        }
+        Ok((credchain, names))
+    }
+
+    /// Parses a name as typed.
+    pub(crate) fn name(text: &str) -> Result<Name, Failure> {
+        text.parse::<Name>()
+            .map_err(|error| Failure::usage(error.to_string()))
+    }
+
+    /// Resolves names and waits for the answers.
+    pub(crate) fn resolve(
+        credchain: &Credchain,
+        names: &[Name],
+    ) -> Result<Vec<Resolution>, Failure> {
+        Ok(credchain::block_on(credchain.resolve_many(names))?)
+    }
+
+    /// The working directory.
+    pub(crate) fn working_directory() -> Result<PathBuf, Failure> {
+        std::env::current_dir().map_err(|error| Failure::io("finding the working directory", error))
+    }
+}

@@ -1,0 +1,279 @@
+//! `resolve check`
+
+use std::process::ExitCode;
+
+use credchain::{Credchain, Error, Kind, Name, Outcome, Resolution};
+use serde::Serialize;
+
+use crate::app::App;
+use crate::failure::{self, Failure};
+use crate::output::{Output, Style, printable};
+use crate::shell::Shell;
+
+/// Exit code of `--strict` when there is nothing worse than warnings.
+const FINDINGS: u8 = 8;
+
+/// Values shorter than this are easily guessed.
+const SHORT: usize = 8;
+
+/// Arguments of `check`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    resolve check\n  \
+    resolve check --strict --json\n\n\
+    Exit codes: 0 all are there; 3 some are missing; 4, 5, 6, 7 something is denied,\n\
+    unavailable, misconfigured or not trusted; 8 with --strict, only warnings.")]
+pub(crate) struct Args {
+    /// Also fail on warnings: empty, short or stale values
+    #[arg(long)]
+    strict: bool,
+    /// Ask every backend, never a cache
+    #[arg(long)]
+    online: bool,
+    /// Check only these credentials
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+}
+
+/// `check --json`
+#[derive(Debug, Serialize)]
+struct Document {
+    version: u8,
+    ok: bool,
+    credentials: Vec<Row>,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    name: String,
+    status: Status,
+    link: Option<String>,
+    kind: Option<&'static str>,
+    fix: Option<String>,
+    #[serde(skip)]
+    detail: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    Ok,
+    Default,
+    Warning,
+    Missing,
+    Failed,
+}
+
+/// Resolves everything and tells about each.
+pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
+    let (credchain, declared) = app.open_declared()?;
+    let names = if args.names.is_empty() {
+        declared
+    } else {
+        args.names
+            .iter()
+            .map(|text| App::name(text))
+            .collect::<Result<_, _>>()?
+    };
+    // A fresh process has no cache of its own: `--online` is what happens in any case.
+    let resolutions = App::resolve(&credchain, &names)?;
+    let rows: Vec<Row> = names
+        .iter()
+        .zip(&resolutions)
+        .map(|(name, resolution)| Row::new(&credchain, name, resolution))
+        .collect();
+    let errors: Vec<Error> = resolutions
+        .into_iter()
+        .filter_map(|r| r.result.err())
+        .collect();
+    let warned = rows.iter().any(|row| row.status == Status::Warning);
+    let code = match (errors.is_empty(), args.strict && warned) {
+        (false, _) => failure::kind(&errors).exit_code(),
+        (true, true) => FINDINGS,
+        (true, false) => 0,
+    };
+    if app.output().is_json() {
+        app.output().json(&Document {
+            version: 1,
+            ok: code == 0,
+            credentials: rows,
+        })?;
+    } else {
+        print(&rows, &credchain, app)?;
+    }
+    Ok(ExitCode::from(code))
+}
+
+impl Row {
+    fn new(credchain: &Credchain, name: &Name, resolution: &Resolution) -> Self {
+        let link = resolution
+            .trace
+            .steps
+            .last()
+            .map(|step| step.link.to_string());
+        let row = |status, kind: Option<Kind>, fix, detail| Self {
+            name: name.to_string(),
+            status,
+            link: link.clone(),
+            kind: kind.map(Kind::as_str),
+            fix,
+            detail,
+        };
+        match &resolution.result {
+            Ok(secret) => {
+                let default = matches!(
+                    resolution.trace.steps.last().map(|step| step.outcome),
+                    Some(Outcome::Default)
+                );
+                let warning = if default || !credchain.is_secret(name) {
+                    None
+                } else if secret.is_empty() {
+                    Some("it is empty")
+                } else if secret.expose().len() < SHORT {
+                    Some("it is short enough to be guessed, and too short to be masked safely")
+                } else if secret.meta().stale.is_some() {
+                    Some("its backend is unavailable; this is an older value")
+                } else {
+                    None
+                };
+                match warning {
+                    Some(text) => row(Status::Warning, None, None, Some(text.to_owned())),
+                    None if default => row(Status::Default, None, None, None),
+                    None => row(Status::Ok, None, None, None),
+                }
+            }
+            Err(error) => {
+                let missing = error.kind().is_miss();
+                let status = if missing {
+                    Status::Missing
+                } else {
+                    Status::Failed
+                };
+                let fix = match error.hint() {
+                    Some(hint) => Some(hint.to_owned()),
+                    None if missing => advice(credchain, name),
+                    None => Some(format!("`resolve explain {name}` shows every link")),
+                };
+                let link = error.link().map(ToString::to_string).filter(|_| !missing);
+                let row = row(
+                    status,
+                    Some(error.kind()),
+                    fix,
+                    Some(error.message().to_owned()),
+                );
+                Self {
+                    link: link.or(row.link.clone().filter(|_| !missing)),
+                    ..row
+                }
+            }
+        }
+    }
+}
+
+fn print(rows: &[Row], credchain: &Credchain, app: &App) -> Result<(), Failure> {
+    let output = app.output();
+    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for row in rows {
+        text += &line(row, width, output);
+    }
+    let bad: Vec<&Row> = rows
+        .iter()
+        .filter(|r| matches!(r.status, Status::Missing | Status::Failed))
+        .collect();
+    if bad.is_empty() {
+        let all = if rows.len() == 1 {
+            "credential is"
+        } else {
+            "credentials are"
+        };
+        text += &format!("\n{} {all} there\n", rows.len());
+    } else {
+        text += &format!(
+            "\n{} of {} cannot be resolved. To supply:\n",
+            bad.len(),
+            rows.len()
+        );
+        for row in bad {
+            let fix = row.fix.as_deref().unwrap_or_default();
+            text += &format!("  {:width$}  {}\n", row.name, printable(fix));
+            let described = row
+                .name
+                .parse()
+                .ok()
+                .and_then(|name| credchain.description(&name));
+            if let Some(description) = described {
+                let described = format!("  {:width$}  {}", "", printable(&description));
+                text += &format!("{}\n", output.style(Style::Dim, described.trim_end()));
+            }
+        }
+    }
+    output.data(text.as_bytes())
+}
+
+fn line(row: &Row, width: usize, output: &Output) -> String {
+    let (mark, style) = match row.status {
+        Status::Ok | Status::Default => ("ok", Style::Good),
+        Status::Warning => ("warning", Style::Warning),
+        Status::Missing => ("missing", Style::Bad),
+        Status::Failed => ("failed", Style::Bad),
+    };
+    let mark = output.style(style, &format!("{mark:7}"));
+    let mut about = row.link.clone().unwrap_or_default();
+    if let Some(detail) = &row.detail {
+        let kind = row
+            .kind
+            .filter(|kind| *kind != "not_found")
+            .map(|kind| format!("{kind}: "));
+        let detail = format!("{}{}", kind.unwrap_or_default(), printable(detail));
+        about = if about.is_empty() {
+            detail
+        } else {
+            format!("{about}: {detail}")
+        };
+    }
+    format!(
+        "{mark}  {:width$}  {}\n",
+        row.name,
+        output.style(Style::Dim, &about)
+    )
+    .replace("  \n", "\n")
+}
+
+/// The advice of [`advice`], on an error that has none of its own.
+pub(crate) fn with_advice(credchain: &Credchain, name: &Name, error: Error) -> Error {
+    if !error.kind().is_miss() || error.hint().is_some() {
+        return error;
+    }
+    match advice(credchain, name) {
+        Some(advice) => error.with_hint(advice),
+        None => error,
+    }
+}
+
+/// How the user can supply a missing credential, in the words of the user's shell.
+pub(crate) fn advice(credchain: &Credchain, name: &Name) -> Option<String> {
+    let resolver = credchain.resolver();
+    let env = resolver.context().env().clone();
+    let chain = resolver.chain(name);
+    let mut ways = Vec::new();
+    if let Ok(link) = credchain.write_link(name, None)
+        && chain.iter().any(|other| other.name() == link.name())
+    {
+        ways.push(format!("`resolve set {name}`"));
+    }
+    if chain.iter().any(|link| link.name().as_str() == "env") {
+        let variable = credchain.env_name(name);
+        ways.push(if env.text("GITHUB_ACTIONS").is_some() {
+            format!("`env: {{ {variable}: ${{{{ secrets.{variable} }}}} }}` in the step")
+        } else if env.text("CI").is_some() {
+            format!("the variable `{variable}` in the job's settings")
+        } else {
+            format!("`{}`", Shell::of_user(&env).set(&variable))
+        });
+    }
+    if ways.is_empty() && chain.iter().any(|link| link.name().as_str() == "dotenv") {
+        ways.push(format!("a line `{}=…` in `.env`", credchain.env_name(name)));
+    }
+    (!ways.is_empty()).then(|| ways.join(", or "))
+}

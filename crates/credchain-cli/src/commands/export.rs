@@ -1,0 +1,114 @@
+//! `resolve export`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use credchain::{Error, Kind, Name};
+
+use crate::app::App;
+use crate::export::{Format, Variable, write_github};
+use crate::failure::{self, Failure};
+
+/// Arguments of `export`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    eval \"$(resolve export)\"                       sh, bash, zsh\n  \
+    resolve export --format fish | source          fish\n  \
+    resolve export --format docker > /dev/shm/env  docker run --env-file\n\n\
+    Either every credential is printed or none is. If one is missing, the shell formats\n\
+    print one failing command, so that the `eval` fails as well.")]
+pub(crate) struct Args {
+    /// How to write it
+    #[arg(long, value_enum, default_value = "sh")]
+    format: Format,
+    /// Export only these credentials
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    only: Vec<String>,
+}
+
+/// Prints every credential, or one failing command.
+pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
+    let outcome = if args.format == Format::Github {
+        github(args, app)
+    } else {
+        plain(args, app)
+    };
+    if let (Err(failure), Some(command)) = (
+        &outcome,
+        args.format
+            .failing_command(outcome.as_ref().err().map_or(0, Failure::exit_code)),
+    ) && !failure.is_closed_pipe()
+    {
+        app.output().data(command.as_bytes())?;
+    }
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+fn plain(args: &Args, app: &App) -> Result<(), Failure> {
+    let text = args.format.write(&variables(args, app)?)?;
+    app.output().data(&text)
+}
+
+fn github(args: &Args, app: &App) -> Result<(), Failure> {
+    let Some(file) = app.env().text("GITHUB_ENV").map(PathBuf::from) else {
+        return Err(Failure::usage_with(
+            "`GITHUB_ENV` is not set",
+            "`--format github` is for a step of a GitHub Actions job",
+        ));
+    };
+    write_github(&variables(args, app)?, &file, std::io::stdout().lock())?;
+    Ok(())
+}
+
+fn variables(args: &Args, app: &App) -> Result<Vec<Variable>, Failure> {
+    let (credchain, declared) = app.open_declared()?;
+    let names: Vec<Name> = if args.only.is_empty() {
+        declared
+            .into_iter()
+            .filter(|name| credchain.is_injected(name))
+            .collect()
+    } else {
+        args.only
+            .iter()
+            .map(|text| App::name(text))
+            .collect::<Result<_, _>>()?
+    };
+    let mut failed: Vec<Error> = credchain.refused_injections(&names);
+    let mut variables = Vec::with_capacity(names.len());
+    for (name, resolution) in names.iter().zip(App::resolve(&credchain, &names)?) {
+        match resolution.result {
+            Err(error) => failed.push(super::check::with_advice(&credchain, name, error)),
+            Ok(_) if credchain.is_file(name) => failed.push(only_for_exec(name)),
+            Ok(value) => {
+                let env = credchain.env_name(name);
+                variables.push(Variable {
+                    name: name.clone(),
+                    env,
+                    value,
+                });
+            }
+        }
+    }
+    if failed.is_empty() {
+        Ok(variables)
+    } else {
+        Err(Failure::Credentials(sorted(failed)))
+    }
+}
+
+/// A file lives as long as the program that it was made for, and here is none.
+fn only_for_exec(name: &Name) -> Error {
+    Error::new(
+        Kind::Unsupported,
+        "a credential with `as_file` can only be handed to a program",
+    )
+    .for_credential(name)
+    .with_hint("use `resolve exec`, or name the others with `--only`")
+}
+
+/// The most pressing first: it decides the exit code.
+fn sorted(mut errors: Vec<Error>) -> Vec<Error> {
+    let decisive = failure::kind(&errors);
+    errors.sort_by_key(|error| error.kind() != decisive);
+    errors
+}

@@ -1,0 +1,118 @@
+//! `resolve generate`
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use base64::Engine as _;
+use credchain::{Expect, LinkName, Secret, SetOptions};
+use serde::Serialize;
+
+use crate::app::App;
+use crate::failure::Failure;
+
+/// Most random bytes or characters in one value.
+const MAX: u32 = 1 << 20;
+
+/// Arguments of `generate`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    resolve generate                              43 URL-safe characters from 32 random bytes\n  \
+    resolve generate --set session_key            store it without showing it\n  \
+    resolve generate --length 12 --alphabet digits\n  \
+    resolve generate --length 24 --alphabet 'abcdef!?'")]
+pub(crate) struct Args {
+    /// Encode this many random bytes as URL-safe base64 without padding [default: 32]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX)))]
+    bytes: Option<u32>,
+    /// Draw this many characters from an alphabet instead
+    #[arg(long, value_name = "N", conflicts_with = "bytes",
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX)))]
+    length: Option<u32>,
+    /// alphanumeric, hex, base64url, digits, symbols, or the characters themselves
+    #[arg(
+        long,
+        value_name = "ALPHABET",
+        requires = "length",
+        default_value = "alphanumeric"
+    )]
+    alphabet: String,
+    /// Store it under this name instead of printing it
+    #[arg(long, value_name = "NAME")]
+    set: Option<String>,
+    /// Store it at this provider
+    #[arg(long, value_name = "LINK", requires = "set")]
+    to: Option<LinkName>,
+    /// Replace a value that is stored already
+    #[arg(long, requires = "set")]
+    overwrite: bool,
+}
+
+/// `generate --json`
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    version: u8,
+    value: Option<&'a str>,
+}
+
+/// Makes a value, and prints or stores it.
+pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
+    let value = make(args)?;
+    let output = app.output();
+    match &args.set {
+        Some(name) => {
+            let expect = if args.overwrite {
+                Expect::Any
+            } else {
+                Expect::Absent
+            };
+            super::set::store(
+                name,
+                &value,
+                args.to.as_ref(),
+                &SetOptions::expecting(expect),
+                app,
+            )?;
+        }
+        None if output.is_json() => {
+            output.json(&Document {
+                version: 1,
+                value: value.expose_text(),
+            })?;
+        }
+        None => {
+            output.data(value.expose())?;
+            if std::io::stdout().is_terminal() {
+                output.data(b"\n")?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn make(args: &Args) -> Result<Secret, Failure> {
+    if let Some(length) = args.length {
+        let alphabet = match args.alphabet.as_str() {
+            "alphanumeric" => "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+            "hex" => "0123456789abcdef",
+            "base64url" => "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+            "digits" => "0123456789",
+            "symbols" => {
+                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#%&()*+,-./:;<=>?@[]^_{|}~"
+            }
+            own => own,
+        };
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        return credchain::random_text(length, alphabet)
+            .map_err(|error| Failure::usage(error.message().to_owned()));
+    }
+    let wanted = usize::try_from(args.bytes.unwrap_or(32)).unwrap_or(usize::MAX);
+    let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(wanted));
+    while bytes.len() < wanted {
+        let more = credchain::random_bytes::<64>()?;
+        let missing = (wanted - bytes.len()).min(more.len());
+        bytes.extend_from_slice(&more[..missing]);
+    }
+    Ok(Secret::new(
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&*bytes),
+    ))
+}

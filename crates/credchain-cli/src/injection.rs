@@ -1,0 +1,138 @@
+//! Credentials into the environment of a program.
+
+mod files;
+mod launch;
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::process::ExitCode;
+
+use credchain::{Credchain, Environment, Error, Kind, Name, Secret};
+
+use crate::app::App;
+use crate::commands::check::with_advice;
+use crate::failure::Failure;
+use files::SecretFiles;
+
+/// Longest `NAME=value` that Linux takes for one variable, in bytes: `MAX_ARG_STRLEN`, with the
+/// terminating NUL.
+const MAX_VARIABLE: usize = 128 * 1024 - 1;
+
+/// What `--clean-env` keeps of the caller's environment: enough to find programs, speak the
+/// user's language and draw on the terminal.
+const MINIMAL: &[&str] = &[
+    "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ",
+    "USER",
+];
+
+/// The variables a program is going to get, and the files behind some of them.
+#[derive(Debug)]
+pub(crate) struct Injection {
+    variables: BTreeMap<OsString, Secret>,
+    files: SecretFiles,
+}
+
+impl Injection {
+    /// Resolves `names` and turns each into its variable.
+    pub(crate) fn prepare(
+        credchain: &Credchain,
+        names: &[Name],
+        app: &App,
+    ) -> Result<Self, Failure> {
+        let mut refused: Vec<Error> = Vec::new();
+        let mut values = Vec::with_capacity(names.len());
+        for (name, resolution) in names.iter().zip(App::resolve(credchain, names)?) {
+            match resolution.result {
+                Ok(secret) => values.push((name, secret)),
+                Err(error) => refused.push(with_advice(credchain, name, error)),
+            }
+        }
+        refused.extend(credchain.refused_injections(names));
+        if !refused.is_empty() {
+            return Err(Failure::Credentials(refused));
+        }
+        let mut files = SecretFiles::new(&app.env());
+        let mut variables = BTreeMap::new();
+        for (name, secret) in values {
+            let variable = credchain.env_name(name);
+            let value = if credchain.is_file(name) {
+                Secret::new(files.add(name, &secret)?)
+            } else {
+                fits(name, &variable, &secret)?;
+                secret
+            };
+            variables.insert(variable.into(), value);
+        }
+        Ok(Self { variables, files })
+    }
+
+    /// Runs the program.
+    pub(crate) fn run(
+        self,
+        command: &[OsString],
+        clean: bool,
+        app: &App,
+        credchain: &Credchain,
+    ) -> Result<ExitCode, Failure> {
+        let environment = self.environment(&app.env(), clean, credchain);
+        launch::launch(command, &environment, self.files)
+    }
+
+    /// The caller's environment, without what is credchain's own, plus the credentials.
+    fn environment(
+        &self,
+        caller: &Environment,
+        clean: bool,
+        credchain: &Credchain,
+    ) -> Vec<(OsString, OsString)> {
+        let own = credchain.secret_variables();
+        let keep = |name: &OsStr| {
+            !own.iter().any(|variable| name == *variable)
+                && (!clean || MINIMAL.iter().any(|variable| name == *variable))
+                && !self.variables.contains_key(name)
+        };
+        let mut environment: Vec<_> = caller
+            .all()
+            .into_iter()
+            .filter(|(name, _)| keep(name))
+            .collect();
+        // A nested `resolve` is to agree with this one.
+        for (name, value) in credchain.nested_variables() {
+            environment.retain(|(existing, _)| existing != name);
+            environment.push((name.into(), value));
+        }
+        environment.extend(
+            self.variables
+                .iter()
+                .map(|(name, secret)| (name.clone(), to_os(secret.expose()))),
+        );
+        environment
+    }
+}
+
+fn fits(name: &Name, variable: &str, secret: &Secret) -> Result<(), Error> {
+    let value = secret.expose();
+    let problem = if value.contains(&0) {
+        "it has a NUL byte, which no environment variable can hold"
+    } else if variable.len() + 1 + value.len() > MAX_VARIABLE {
+        "it is longer than the 128 KiB that one environment variable can hold"
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(Kind::Invalid, problem)
+        .for_credential(name)
+        .with_hint(format!(
+            "`as_file = true` in `[credentials.{name}]` hands it over as a file"
+        )))
+}
+
+#[cfg(unix)]
+fn to_os(bytes: &[u8]) -> OsString {
+    use std::os::unix::ffi::OsStringExt as _;
+    OsString::from_vec(bytes.to_vec())
+}
+
+#[cfg(not(unix))]
+fn to_os(bytes: &[u8]) -> OsString {
+    String::from_utf8_lossy(bytes).into_owned().into()
+}

@@ -1,0 +1,129 @@
+//! From what a configuration says to a resolver.
+
+use std::sync::Arc;
+
+use crate::shim::TrustVerdict;
+use credchain_config::{CredentialSpec, Loaded, OAuth2Spec, ProviderSpec};
+use credchain_core::layers::{self, LayerSettings};
+use credchain_core::{
+    Context, Credential, Error, Kind, Link, Provider, Refusing, Registration, Registry, Resolver,
+    ResolverBuilder, Result, Setup, TrustNeed, Value,
+};
+
+/// Builds the resolver of a project. A link that may not be used, or that this build does not
+/// have, stands in its place and refuses when it is reached.
+pub(crate) fn resolver(
+    loaded: &Loaded,
+    verdict: &TrustVerdict,
+    registry: &Registry,
+    context: &Context,
+    timeout: Option<std::time::Duration>,
+) -> Result<Resolver> {
+    let project = &loaded.project;
+    let mut builder = Resolver::builder(&project.name, &project.profile)
+        .context(context.clone())
+        .default_chain(project.default_chain().iter().cloned());
+    if let Some(timeout) = timeout {
+        builder = builder.timeout(timeout);
+    }
+    for spec in project.providers.values() {
+        let link = link(spec, &builder, loaded, verdict, registry, context)?;
+        builder = builder.link(link);
+        if !spec.needs.is_empty() {
+            builder = builder.needs(spec.name.clone(), spec.needs.clone());
+        }
+    }
+    for spec in project.credentials.values() {
+        builder = builder.credential(credential(spec));
+    }
+    for spec in project.oauth2.values() {
+        builder = builder.link(token_link(spec)?).credential(token(spec)?);
+    }
+    builder.build()
+}
+
+fn link(
+    spec: &ProviderSpec,
+    builder: &ResolverBuilder,
+    loaded: &Loaded,
+    verdict: &TrustVerdict,
+    registry: &Registry,
+    context: &Context,
+) -> Result<Link> {
+    let at_link = |error: Error| error.at(spec.name.clone());
+    let link = |provider| Link::named(spec.name.clone(), provider);
+    let Some(registration) = registry.get(&spec.type_name) else {
+        let message = format!("this build has no provider of type `{}`", spec.type_name);
+        let error = Error::new(Kind::Unsupported, message)
+            .with_hint("`resolve providers` lists what this build has");
+        return Ok(link(Arc::new(Refusing::new(error))));
+    };
+    if let Some(error) = verdict.refusal(&spec.name) {
+        return Ok(link(Arc::new(Refusing::new(error))));
+    }
+    let reactions = layers::reactions(&spec.common).map_err(at_link)?;
+    let settings = layer_settings(registration, spec).map_err(at_link)?;
+    let setup = Setup::new(spec.name.clone())
+        .with_settings(spec.settings.clone())
+        .explicit(spec.explicit)
+        .in_project(loaded.project.for_providers())
+        .with_context(context.clone())
+        .with_credentials(builder.source_for(spec.name.clone()));
+    // Settings that only this one provider can judge may still be wrong: that is for the link
+    // to say when it is reached, not a reason to refuse everything else.
+    let provider: Arc<dyn Provider> = match (registration.build)(setup) {
+        Ok(provider) => layers::wrap(provider, &settings),
+        Err(error) => Arc::new(Refusing::new(error)),
+    };
+    Ok(link(provider).with_reactions(reactions))
+}
+
+/// What needs no trust anywhere is in this process or a file: nothing to wait for or to repeat.
+fn layer_settings(registration: &Registration, spec: &ProviderSpec) -> Result<LayerSettings> {
+    let base = match registration.trust {
+        TrustNeed::Always => LayerSettings::default(),
+        _ => LayerSettings::local(),
+    };
+    base.changed_by(&spec.common)
+}
+
+fn credential(spec: &CredentialSpec) -> Credential {
+    let mut credential = Credential::new(spec.name.clone());
+    credential.env.clone_from(&spec.env);
+    credential.default.clone_from(&spec.default);
+    credential.allow_empty = spec.allow_empty || !spec.secret;
+    credential.value = match &spec.template {
+        Some(template) => Value::Template(template.clone()),
+        None => Value::Stored {
+            links: Some(spec.links.to_vec()),
+            at: spec.at.clone(),
+        },
+    };
+    credential
+}
+
+/// Tokens need a token source, which this build does not have; asking for one says so.
+fn token_link(spec: &OAuth2Spec) -> Result<Link> {
+    let error = Error::new(Kind::Unsupported, "this build requests no OAuth2 tokens");
+    Ok(Link::named(
+        token_link_name(spec)?,
+        Arc::new(Refusing::new(error)),
+    ))
+}
+
+fn token(spec: &OAuth2Spec) -> Result<Credential> {
+    let mut credential = Credential::new(spec.name.clone());
+    credential.env = Some(spec.variable());
+    let links = Some(vec![token_link_name(spec)?]);
+    credential.value = Value::Stored {
+        links,
+        at: std::collections::BTreeMap::new(),
+    };
+    Ok(credential)
+}
+
+fn token_link_name(spec: &OAuth2Spec) -> Result<credchain_core::LinkName> {
+    format!("oauth2-{}", spec.name)
+        .parse()
+        .map_err(|error: credchain_core::NameError| Error::new(Kind::Invalid, error.to_string()))
+}

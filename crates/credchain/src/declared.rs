@@ -1,0 +1,133 @@
+//! What programs get, and under which names.
+
+use std::ffi::OsString;
+
+use credchain_core::{Error, Kind, LinkName, Name, Result, block_on};
+
+use crate::Credchain;
+
+impl Credchain {
+    /// The declared credentials, in alphabetical order. Without any configuration these are the
+    /// keys of the `.env` file.
+    ///
+    /// # Errors
+    /// Whatever keeps the `.env` file from being read.
+    pub fn declared(&self) -> Result<Vec<Name>> {
+        if self.loaded().configured {
+            return Ok(self.project().declared().cloned().collect());
+        }
+        let Some(link) = self.resolver().link(&LinkName::literal("dotenv")) else {
+            return Ok(Vec::new());
+        };
+        let cx = self.resolver().context();
+        match block_on(link.provider().list(None, &cx))? {
+            Ok(listed) => {
+                let mut names: Vec<Name> = listed
+                    .iter()
+                    .filter_map(|entry| entry.reference.path().parse().ok())
+                    .collect();
+                names.sort_unstable();
+                Ok(names)
+            }
+            Err(error) if error.kind().is_miss() => Ok(Vec::new()),
+            Err(error) => Err(error.at(link.name().clone())),
+        }
+    }
+
+    /// Whether a declared credential is handed to programs at all.
+    pub fn is_injected(&self, name: &Name) -> bool {
+        let project = self.project();
+        match (project.credentials.get(name), project.oauth2.get(name)) {
+            (Some(spec), _) => spec.inject,
+            (None, Some(spec)) => spec.inject,
+            (None, None) => !self.loaded().configured,
+        }
+    }
+
+    /// The environment variable that a credential is injected as. Without a configuration it is
+    /// the name as it stands in `.env`.
+    pub fn env_name(&self, name: &Name) -> String {
+        if self.loaded().configured || self.resolver().credential(name).is_some() {
+            self.resolver().naming(name).env_name()
+        } else {
+            name.to_string()
+        }
+    }
+
+    /// Whether programs get the credential as a file.
+    pub fn is_file(&self, name: &Name) -> bool {
+        self.project()
+            .credentials
+            .get(name)
+            .is_some_and(|spec| spec.as_file)
+    }
+
+    /// Whether the credential is to be kept secret; what is not declared is.
+    pub fn is_secret(&self, name: &Name) -> bool {
+        match self.project().credentials.get(name) {
+            Some(spec) => spec.secret,
+            None => self.loaded().configured,
+        }
+    }
+
+    /// What the configuration says a credential is for.
+    pub fn description(&self, name: &Name) -> Option<String> {
+        self.project().credentials.get(name)?.description.clone()
+    }
+
+    /// For each of `names` that would set a variable which programs obey, such as `LD_PRELOAD`,
+    /// without the user's trust: the refusal.
+    pub fn refused_injections(&self, names: &[Name]) -> Vec<Error> {
+        names
+            .iter()
+            .filter_map(|name| {
+                let variable = self.env_name(name);
+                if !self.verdict().refuses_variable(&variable) {
+                    return None;
+                }
+                let message = format!("`{variable}` makes programs load or run other things");
+                let hint = if self.loaded().configured {
+                    "`resolve trust` allows it, after a look at the configuration".to_owned()
+                } else {
+                    "take it out of `.env`, or leave it out with `--only`".to_owned()
+                };
+                Some(
+                    Error::new(Kind::Untrusted, message)
+                        .for_credential(name)
+                        .with_hint(hint),
+                )
+            })
+            .collect()
+    }
+
+    /// The environment variables that hold credchain's own secrets, which programs do not get.
+    #[expect(
+        clippy::unused_self,
+        reason = "what they are is going to depend on the project"
+    )]
+    pub fn secret_variables(&self) -> &'static [&'static str] {
+        #[cfg(feature = "age")]
+        return credchain_provider_age::SECRET_VARIABLES;
+        #[cfg(not(feature = "age"))]
+        &[]
+    }
+
+    /// The variables that make a nested `resolve` agree with this one: the configuration file
+    /// that was used, and the profile.
+    pub fn nested_variables(&self) -> Vec<(&'static str, OsString)> {
+        let mut variables = vec![(
+            "CREDCHAIN_PROFILE",
+            OsString::from(self.project().profile.clone()),
+        )];
+        // SECURITY: a file named by this variable is the user's own word. Handing on the path of
+        // an untrusted configuration would make it a trusted one for every nested `resolve`.
+        if let Some(file) = self
+            .loaded()
+            .project_file()
+            .filter(|_| self.verdict().is_trusted())
+        {
+            variables.push(("CREDCHAIN_CONFIG", file.path().as_os_str().to_owned()));
+        }
+        variables
+    }
+}

@@ -1,0 +1,46 @@
+//! The providers of this build. A new one adds its line to each list; the rest is in its crate.
+
+use credchain_core::{Registry, Result};
+
+// Linked for their registration alone.
+#[cfg(feature = "age")]
+use credchain_provider_age as _;
+#[cfg(feature = "command")]
+use credchain_provider_command as _;
+#[cfg(feature = "dotenv")]
+use credchain_provider_dotenv as _;
+#[cfg(feature = "env")]
+use credchain_provider_env as _;
+#[cfg(feature = "file")]
+use credchain_provider_file as _;
+
+const ENABLED: &[&str] = &[
+    #[cfg(feature = "age")]
+    "age",
+    #[cfg(feature = "command")]
+    "command",
+    #[cfg(feature = "dotenv")]
+    "dotenv",
+    #[cfg(feature = "env")]
+    "env",
+    #[cfg(feature = "file")]
+    "file",
+];
+
+/// Every provider type of this build; an enabled one that did not register is an error.
+pub(crate) fn registry() -> Result<Registry> {
+    Registry::collect(ENABLED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_enabled_provider_registers() {
+        let registry = registry().unwrap();
+        for name in ENABLED {
+            assert!(registry.get(name).is_some(), "{name}");
+        }
+    }
+}

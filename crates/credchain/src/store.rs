@@ -1,0 +1,136 @@
+//! Writing: where a value goes, and proof that it arrived.
+
+use credchain_core::{
+    Address, Context, Error, Kind, Link, LinkName, Name, Reference, Result, Secret, SetOptions,
+    Version,
+};
+
+use crate::Credchain;
+
+/// What a write did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Written {
+    /// Where the value is now.
+    pub address: Address,
+    /// Its new version.
+    pub version: Version,
+    /// An earlier link that has a value of its own, and so is served instead.
+    pub shadowed_by: Option<LinkName>,
+}
+
+impl Credchain {
+    /// The link that [`set`](Self::set) writes a credential to: `to`, else `[chain] write`, else
+    /// the first link of its chain that can be written and encrypts.
+    ///
+    /// # Errors
+    /// [`Kind::Misconfigured`] if there is no such link; [`Kind::Unsupported`] if `to` cannot be
+    /// written.
+    pub fn write_link(&self, name: &Name, to: Option<&LinkName>) -> Result<&Link> {
+        let resolver = self.resolver();
+        if let Some(to) = to.or(self.project().write.as_ref()) {
+            let link = resolver.link(to).ok_or_else(|| {
+                Error::new(Kind::Misconfigured, format!("no provider is named `{to}`"))
+                    .with_hint("`resolve providers` lists the providers of this project")
+            })?;
+            if !link.provider().capabilities().write {
+                return Err(Error::new(Kind::Unsupported, "it cannot be written").at(to.clone()));
+            }
+            return Ok(link);
+        }
+        let fits = |link: &&Link| {
+            let capabilities = link.provider().capabilities();
+            capabilities.write && capabilities.encrypted
+        };
+        resolver.chain(name).iter().find(fits).ok_or_else(|| {
+            Error::new(
+                Kind::Misconfigured,
+                "no link of its chain can be written and encrypts",
+            )
+            .for_credential(name)
+            .with_hint("`resolve init` makes an encrypted store; `--to dotenv` writes in clear")
+        })
+    }
+
+    /// Writes a credential's value, reads it back, and tells where it went.
+    ///
+    /// # Errors
+    /// As [`write_link`](Self::write_link) and the provider's
+    /// [`set`](credchain_core::Provider::set); [`Kind::Internal`] if something else is read back.
+    pub async fn set(
+        &self,
+        name: &Name,
+        value: &Secret,
+        to: Option<&LinkName>,
+        options: &SetOptions,
+    ) -> Result<Written> {
+        let link = self.write_link(name, to)?;
+        let place = self.resolver().place(name, link)?;
+        let version = self
+            .write(link, &place, value, options)
+            .await
+            .map_err(|error| error.for_credential(name))?;
+        let shadowed_by = self.shadowing(name, link).await;
+        let address = Address {
+            link: link.name().clone(),
+            reference: place,
+        };
+        Ok(Written {
+            address,
+            version,
+            shadowed_by,
+        })
+    }
+
+    /// Removes a credential's value from the link that [`set`](Self::set) would write to.
+    ///
+    /// # Errors
+    /// As [`write_link`](Self::write_link) and the provider's
+    /// [`delete`](credchain_core::Provider::delete).
+    pub async fn delete(&self, name: &Name, from: Option<&LinkName>) -> Result<Address> {
+        let link = self.write_link(name, from)?;
+        let place = self.resolver().place(name, link)?;
+        let cx = self.resolver().context();
+        link.provider()
+            .delete(&place, &cx)
+            .await
+            .map_err(|error| error.for_credential(name).at(link.name().clone()))?;
+        Ok(Address {
+            link: link.name().clone(),
+            reference: place,
+        })
+    }
+
+    async fn write(
+        &self,
+        link: &Link,
+        place: &Reference,
+        value: &Secret,
+        options: &SetOptions,
+    ) -> Result<Version> {
+        let cx: Context = self.resolver().context();
+        let at_link = |error: Error| error.at(link.name().clone());
+        let version = link
+            .provider()
+            .set(place, value, options, &cx)
+            .await
+            .map_err(at_link)?;
+        let back = link.provider().get(place, &cx).await.map_err(at_link)?;
+        if back.same_value(value) {
+            return Ok(version);
+        }
+        Err(at_link(Error::new(
+            Kind::Internal,
+            "what was read back is not what was written",
+        )))
+    }
+
+    /// The first link before `link` that has a value of its own.
+    async fn shadowing(&self, name: &Name, link: &Link) -> Option<LinkName> {
+        let resolution = self.resolver().resolve(name).await;
+        let served = resolution.result.ok()?.meta().link.clone()?;
+        let chain = self.resolver().chain(name);
+        let place = |wanted: &LinkName| chain.iter().position(|link| link.name() == wanted);
+        (place(&served)? < place(link.name())?).then_some(served)
+    }
+}
