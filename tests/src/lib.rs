@@ -39,6 +39,7 @@ mod output;
 mod process;
 mod project;
 mod resolve;
+pub mod scenario;
 #[cfg(unix)]
 pub mod servers;
 #[cfg(unix)]
