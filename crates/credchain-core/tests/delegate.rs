@@ -1,5 +1,6 @@
 //! No wrapper forgets a method: what is asked of it arrives at the wrapped provider, and the
 //! answer comes back.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fmt::Write as _;
 use std::num::NonZeroU32;
@@ -248,7 +249,7 @@ const WRAPPERS: &[(&str, Wrap)] = &[
     ("Plain", |inner| Arc::new(Plain(inner))),
     ("Guard", |inner| Arc::new(Guard::new(inner))),
     ("Timeout", |inner| {
-        Arc::new(Timeout::new(inner, Duration::from_secs(60)))
+        Arc::new(Timeout::new(inner, Duration::from_mins(1)))
     }),
     ("RateLimit", |inner| Arc::new(RateLimit::new(inner, rate()))),
     ("Retry", |inner| {
@@ -259,7 +260,7 @@ const WRAPPERS: &[(&str, Wrap)] = &[
     ("Cache", |inner| {
         Arc::new(Cache::new(
             inner,
-            CacheSettings::new(Duration::from_secs(60)),
+            CacheSettings::new(Duration::from_mins(1)),
         ))
     }),
     ("the whole stack", |inner| wrap(inner, &everything())),
@@ -274,7 +275,7 @@ fn rate() -> RateLimitSettings {
 
 fn everything() -> LayerSettings {
     LayerSettings::default()
-        .with_cache(CacheSettings::new(Duration::from_secs(60)))
+        .with_cache(CacheSettings::new(Duration::from_mins(1)))
         .with_rate_limit(rate())
 }
 

@@ -44,8 +44,12 @@ impl<'a> Op<'a> {
     /// Whether the request may be made again although the first may have taken effect.
     pub(super) fn is_repeatable(self) -> bool {
         match self {
-            Self::Get | Self::GetMany(_) | Self::List | Self::Describe(_) => true,
-            Self::Renew | Self::Versions => true,
+            Self::Get
+            | Self::GetMany(_)
+            | Self::List
+            | Self::Describe(_)
+            | Self::Renew
+            | Self::Versions => true,
             Self::Set(_, options) => {
                 options.idempotency_key.is_some() || options.expect != Expect::Any
             }

@@ -80,12 +80,14 @@ impl RateLimit {
         request: impl Request<'a, T>,
     ) -> Result<T> {
         let cost = u32::try_from(op.requests(&*self.inner)).unwrap_or(u32::MAX);
-        let waiting = self.take(cost, cx);
-        let came = match cx.remaining() {
-            None => Some(waiting.await),
-            Some(left) => cx.clock().timeout(left, waiting).await,
+        let turn = self.take(cost, cx);
+        let came = if let Some(left) = cx.remaining() {
+            cx.clock().timeout(left, turn).await.is_some()
+        } else {
+            turn.await;
+            true
         };
-        if came.is_none() {
+        if !came {
             let rate = self.settings.per_second;
             let message = format!("no turn before the deadline at {rate} requests a second");
             return Err(Error::new(Kind::Unavailable, message));

@@ -109,7 +109,7 @@ const CACHE: &[Setting] = &[
 const RETRY: &[Setting] = &[
     Setting::new(
         "attempts",
-        Shape::Integer { min: 1, max: 100 },
+        ATTEMPTS,
         "Attempts in all; 1 means that nothing is tried again.",
     )
     .or("3"),
@@ -136,13 +136,19 @@ const RATE_LIMIT: &[Setting] = &[
     ),
 ];
 
+const MOST: u32 = 1_000_000;
+const MOST_ATTEMPTS: u32 = 100;
 const COUNT: Shape = Shape::Integer {
     min: 1,
-    max: 1_000_000,
+    max: MOST as i64,
+};
+const ATTEMPTS: Shape = Shape::Integer {
+    min: 1,
+    max: MOST_ATTEMPTS as i64,
 };
 const STOP: &str = "stop";
 const NEXT: &str = "next";
-const DEFAULT_TTL: Duration = Duration::from_secs(300);
+const DEFAULT_TTL: Duration = Duration::from_mins(5);
 
 impl LayerSettings {
     /// For a provider inside this process, such as the environment: nothing but the guard
@@ -263,7 +269,7 @@ fn cache(table: &Settings) -> Result<CacheSettings> {
         None => {}
     }
     cache.negative_ttl = positive(table, "negative_ttl", "cache.negative_ttl")?;
-    if let Some(entries) = count(table, "max_entries", "cache.max_entries")? {
+    if let Some(entries) = count(table, "max_entries", "cache.max_entries", MOST)? {
         cache.max_entries = usize::try_from(entries.get()).unwrap_or(usize::MAX);
     }
     if let Some(bytes) = table.size("max_size")? {
@@ -274,7 +280,7 @@ fn cache(table: &Settings) -> Result<CacheSettings> {
 
 fn retry(table: &Settings) -> Result<RetrySettings> {
     let mut retry = RetrySettings::default();
-    if let Some(attempts) = count(table, "attempts", "retry.attempts")? {
+    if let Some(attempts) = count(table, "attempts", "retry.attempts", MOST_ATTEMPTS)? {
         retry.attempts = attempts.get();
     }
     if let Some(base) = positive(table, "base", "retry.base")? {
@@ -293,11 +299,11 @@ fn retry(table: &Settings) -> Result<RetrySettings> {
 }
 
 fn rate_limit(table: &Settings) -> Result<RateLimitSettings> {
-    let Some(per_second) = count(table, "per_second", "rate_limit.per_second")? else {
+    let Some(per_second) = count(table, "per_second", "rate_limit.per_second", MOST)? else {
         return Err(wrong("setting `rate_limit.per_second` is missing"));
     };
     let mut limit = RateLimitSettings::new(per_second);
-    if let Some(burst) = count(table, "burst", "rate_limit.burst")? {
+    if let Some(burst) = count(table, "burst", "rate_limit.burst", MOST)? {
         limit.burst = burst;
     }
     Ok(limit)
@@ -310,13 +316,15 @@ fn positive(table: &Settings, key: &str, full: &str) -> Result<Option<Duration>>
     }
 }
 
-fn count(table: &Settings, key: &str, full: &str) -> Result<Option<NonZeroU32>> {
+fn count(table: &Settings, key: &str, full: &str, most: u32) -> Result<Option<NonZeroU32>> {
     let Some(number) = table.integer(key)? else {
         return Ok(None);
     };
     match u32::try_from(number).ok().and_then(NonZeroU32::new) {
-        Some(count) => Ok(Some(count)),
-        None => Err(wrong(format!("setting `{full}` must be a number from 1"))),
+        Some(count) if count.get() <= most => Ok(Some(count)),
+        _ => Err(wrong(format!(
+            "setting `{full}` must be a number from 1 to {most}"
+        ))),
     }
 }
 

@@ -19,7 +19,7 @@ fn at_once(cx: &Context) -> Context {
 
 async fn step(clock: &ManualClock, scripted: &Scripted, pause: Duration, reads: usize) {
     until(|| clock.sleepers() == 1).await;
-    clock.advance(pause - Duration::from_millis(1));
+    clock.advance(pause.saturating_sub(Duration::from_millis(1)));
     settle().await;
     assert_eq!(scripted.reads(), reads - 1, "too early");
     clock.advance(Duration::from_millis(1));

@@ -87,6 +87,7 @@ fn mistakes_are_misconfigured_and_name_the_key() {
         (json!({"cache": {"max_entries": 0}}), "cache.max_entries"),
         (json!({"retry": {"attempts": 0}}), "retry.attempts"),
         (json!({"retry": {"attempts": -1}}), "retry.attempts"),
+        (json!({"retry": {"attempts": 101}}), "retry.attempts"),
         (json!({"retry": {"base": "2s", "max": "1s"}}), "retry.max"),
         (json!({"rate_limit": {}}), "rate_limit.per_second"),
         (

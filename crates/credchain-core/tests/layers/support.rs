@@ -12,7 +12,7 @@ use credchain_core::{
 use tokio::sync::watch;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
-pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+pub(crate) const MINUTE: Duration = Duration::from_mins(1);
 
 /// What to do at the next request for a reference.
 pub(crate) enum Say {
@@ -144,7 +144,7 @@ impl Scripted {
     }
 }
 
-async fn act(say: Say) -> Result<Secret> {
+pub(crate) async fn act(say: Say) -> Result<Secret> {
     match say {
         Say::Value(secret) => Ok(secret),
         Say::Fail(error) => Err(error),

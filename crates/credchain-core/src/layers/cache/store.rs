@@ -185,9 +185,9 @@ impl Store {
         };
         let affected = state.entries.range(first..).map(|(reference, _)| reference);
         let affected: Vec<_> = affected.take_while(|r| r.path() == path).cloned().collect();
-        affected
-            .iter()
-            .for_each(|reference| state.remove(reference));
+        for reference in &affected {
+            state.remove(reference);
+        }
         state.open.retain(|_, reference| reference.path() != path);
     }
 
@@ -258,13 +258,11 @@ impl Store {
     /// Whether nothing can make the entry of use again.
     fn is_dead(&self, entry: &Entry, now: &Moment) -> bool {
         let age = entry.age(now);
-        match &entry.answer {
-            Err(_) => age >= self.settings.negative_ttl.unwrap_or_default(),
-            Ok(_) => {
-                let too_stale = self.settings.max_stale.is_none_or(|max| age > max);
-                entry.has_expired(now) || (age >= self.settings.hard_ttl && too_stale)
-            }
+        if entry.answer.is_err() {
+            return age >= self.settings.negative_ttl.unwrap_or_default();
         }
+        let too_stale = self.settings.max_stale.is_none_or(|max| age > max);
+        entry.has_expired(now) || (age >= self.settings.hard_ttl && too_stale)
     }
 
     /// How long a refresh that failed in the background is not tried again.
@@ -310,7 +308,9 @@ impl State {
             .iter()
             .filter(|(r, entry)| entry_is_affected(r, entry));
         let affected: Vec<_> = affected.map(|(reference, _)| reference.clone()).collect();
-        affected.iter().for_each(|reference| self.remove(reference));
+        for reference in &affected {
+            self.remove(reference);
+        }
         self.open
             .retain(|_, reference| !read_is_affected(reference));
     }
@@ -363,7 +363,7 @@ impl Drop for Ticket<'_> {
 mod tests {
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     fn moment(wall: Duration, monotonic: Duration) -> Moment {
         Moment {
