@@ -1,9 +1,12 @@
 //! What must never be served: values that were overwritten, and values that are refused now.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use credchain_core::layers::{Cache, CacheSettings};
-use credchain_core::{Context, Error, Kind, Provider as _, Secret, SetOptions};
+use credchain_core::{
+    Context, Error, Kind, Memory, Provider as _, Reference, Secret, SetOptions, delegate_provider,
+};
 
 use crate::support::{MINUTE, Say, Scripted, all, at, kind, reading, settle, text, world};
 
@@ -245,4 +248,67 @@ async fn clearing_forgets_everything() {
     fill(&cache, &["a", "b"], &cx).await;
     cache.clear();
     assert_eq!(kept(&cache, &["a", "b"], &cx).await, [false, false]);
+}
+
+/// Writers and readers at once, while time runs: a read that starts after a write has returned
+/// sees that write or a later one, whatever was cached, refreshed or under way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_read_goes_back_behind_a_finished_write() {
+    const WRITES: u64 = 300;
+    let (clock, cx) = world();
+    let settings = CacheSettings::new(MINUTE).with_max_stale(MINUTE * 60);
+    let memory = Memory::new().with("doc", b"0");
+    let cache = Arc::new(Cache::new(Arc::new(Unhurried(memory)), settings));
+    let finished = Arc::new(AtomicU64::new(0));
+    let mut readers = Vec::new();
+    for _ in 0..8 {
+        let (cache, cx, finished) = (cache.clone(), cx.clone(), finished.clone());
+        readers.push(tokio::spawn(async move {
+            let mut hits = 0;
+            while finished.load(Ordering::SeqCst) < WRITES {
+                let floor = finished.load(Ordering::SeqCst);
+                let secret = cache.get(&at("doc"), &cx).await.unwrap();
+                let seen: u64 = secret.expose_text().unwrap().parse().unwrap();
+                assert!(
+                    seen >= floor,
+                    "{seen} was read after {floor} had been written"
+                );
+                hits += u64::from(secret.meta().cached);
+                tokio::task::yield_now().await;
+            }
+            hits
+        }));
+    }
+    for number in 1..=WRITES {
+        write(&cache, "doc", &number.to_string(), &cx)
+            .await
+            .unwrap();
+        finished.store(number, Ordering::SeqCst);
+        clock.advance(MINUTE / 4);
+        for _ in 0..number % 50 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let mut hits = 0;
+    for reader in readers {
+        hits += reader.await.unwrap();
+    }
+    assert!(hits > 0, "the cache took part");
+}
+
+/// Yields before and after it reads, so that everything overlaps.
+#[derive(Debug)]
+struct Unhurried(Memory);
+
+delegate_provider! {
+    impl Provider for Unhurried, through |this| &this.0, overrides [get] {
+        async fn get(&self, reference: &Reference, cx: &Context) -> credchain_core::Result<Secret> {
+            tokio::task::yield_now().await;
+            let answer = self.0.get(reference, cx).await;
+            for _ in 0..5 {
+                tokio::task::yield_now().await;
+            }
+            answer
+        }
+    }
 }
