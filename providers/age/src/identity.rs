@@ -413,7 +413,10 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("credchain/identity");
         let recipient = generate_identity(&path, None).unwrap();
-        assert_eq!(load(&path, &[]).unwrap().recipients(), std::slice::from_ref(&recipient));
+        assert_eq!(
+            load(&path, &[]).unwrap().recipients(),
+            std::slice::from_ref(&recipient)
+        );
         let refusal = generate_identity(&path, None).unwrap_err();
         assert_eq!(refusal.kind(), Kind::Conflict);
         assert_eq!(
