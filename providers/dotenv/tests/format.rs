@@ -14,6 +14,9 @@ use std::process::Command;
 use credchain_provider_dotenv::{Parsed, parse, quote};
 use serde::{Deserialize, Serialize};
 
+/// The release of python-dotenv whose rules are followed.
+const VERSION: &str = "1.2.4";
+
 type Entries = Vec<(String, Option<String>)>;
 
 #[derive(Serialize)]
@@ -91,13 +94,13 @@ fn python_dotenv(requests: &[Request]) -> Vec<Answer> {
         reason = "the runner of the tests says which Python"
     )]
     let python = std::env::var_os("CREDCHAIN_TEST_PYTHON").unwrap_or_else(|| "python3".into());
-    let has_it = Command::new(&python)
-        .args(["-c", "import dotenv.parser"])
-        .output();
+    // Its releases differ in details, so that the right one has to answer.
+    let version = "import importlib.metadata as m; print(m.version('python-dotenv'), end='')";
+    let has_it = Command::new(&python).args(["-c", version]).output();
     assert!(
-        has_it.is_ok_and(|output| output.status.success()),
-        "{} cannot import python-dotenv: `cargo xtask test` makes one that can, or set \
-         CREDCHAIN_TEST_PYTHON to a Python with `pip install python-dotenv==1.2.4`",
+        has_it.is_ok_and(|output| output.stdout == VERSION.as_bytes()),
+        "{} has no python-dotenv {VERSION}: `cargo xtask test` makes a Python that has it, or set \
+         CREDCHAIN_TEST_PYTHON to one with `pip install python-dotenv=={VERSION}`",
         python.display(),
     );
     let mut file = tempfile::NamedTempFile::new().unwrap();
