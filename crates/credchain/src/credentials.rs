@@ -16,6 +16,8 @@ pub use self::convert::{FromSecret, Unfit, ViaSecret, ViaText};
 pub use self::error::{LoadError, Problem, Problems};
 pub use self::field::Field;
 pub use self::resolved::Resolved;
+#[doc(hidden)]
+pub use self::text::Masked;
 pub use self::text::SecretText;
 
 /// A struct whose fields are credentials: `#[derive(Credentials)]`, with feature `derive`.

@@ -46,6 +46,14 @@ impl std::error::Error for Unfit {}
 /// # let Key(bytes) = FromSecret::from_secret(&Secret::new("abcd")).unwrap();
 /// # assert_eq!(&bytes, b"abcd");
 /// ```
+///
+/// Other types are refused when the program is compiled:
+///
+/// ```compile_fail,E0277
+/// struct Opaque;
+/// fn fits<T: credchain::FromSecret<Via>, Via>() {}
+/// fits::<Opaque, _>();
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the type of a credential",
     label = "neither `Secret`, `SecretText` nor `FromStr`",

@@ -58,3 +58,15 @@ impl fmt::Debug for SecretText {
         f.write_str("SecretText(***)")
     }
 }
+
+/// What `Debug` shows in place of a secret; used by the derive.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+#[expect(clippy::exhaustive_structs, reason = "it has no content")]
+pub struct Masked;
+
+impl fmt::Debug for Masked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}

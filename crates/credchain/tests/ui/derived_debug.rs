@@ -1,0 +1,8 @@
+use credchain_derive::Credentials;
+
+#[derive(Credentials, Debug)]
+struct Pipeline {
+    api_key: credchain::Secret,
+}
+
+fn main() {}
