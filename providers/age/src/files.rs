@@ -1,7 +1,7 @@
 //! Files that others may try to tamper with: checked when read, replaced as a whole when written.
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -22,7 +22,8 @@ pub(crate) fn read(path: &Path, max: u64) -> Result<Option<Vec<u8>>> {
     read_whole(&mut file, path, max).map(Some)
 }
 
-/// Reads a file that only its owner may read: nothing if there is none.
+/// Reads a file that only its owner may read, or that is mounted read-only: nothing if there is
+/// none.
 pub(crate) fn read_private(path: &Path, max: u64) -> Result<Option<Vec<u8>>> {
     let Some(mut file) = open_checked(path, OpenOptions::new().read(true))? else {
         return Ok(None);
@@ -34,7 +35,7 @@ pub(crate) fn read_private(path: &Path, max: u64) -> Result<Option<Vec<u8>>> {
             .metadata()
             .map_err(|error| io_error(path, error))?
             .mode();
-        if mode & 0o077 != 0 {
+        if mode & 0o077 != 0 && !is_mounted_read_only(&file) {
             return Err(Fault::LooseIdentity.at(path));
         }
     }
@@ -60,9 +61,10 @@ pub(crate) fn create_private(path: &Path, bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// Writes a new store; `false` if there is a file already, which stays as it is.
+/// Writes a new store, in a new directory if need be; `false` if there is a file already, which stays as it is.
 pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<bool> {
     let directory = parent(path);
+    fs::create_dir_all(&directory).map_err(|error| io_error(&directory, error))?;
     check_directory(&directory)?;
     let temporary = write_temporary(path, "-new", |file| file.write_all(bytes))?;
     match temporary.persist_noclobber(path) {
@@ -74,14 +76,13 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<bool> {
 
 /// A store that no other writer touches until this is dropped.
 ///
-/// The lock is on the store's own file, so that nothing has to lie beside it and every user and
-/// container that sees the store sees the lock. A writer replaces the file, so whoever waited
-/// checks that what it locked is still what the path leads to.
+/// On Unix the lock is on the store's own file, so that nothing has to lie beside it and every
+/// user and container that sees the store sees the lock. A writer replaces the file, so whoever
+/// waited checks that what it locked is still what the path leads to. On Windows a lock keeps
+/// readers out and an open file cannot be replaced, so there it is on a file beside the store.
 pub(crate) struct Held {
     path: PathBuf,
-    file: File,
-    #[cfg(not(unix))]
-    _lock: File,
+    lock: File,
 }
 
 impl Held {
@@ -97,7 +98,7 @@ impl Held {
             let Some(held) = Self::open(path)? else {
                 return Ok(None);
             };
-            match held.locked().try_lock() {
+            match held.lock.try_lock() {
                 Ok(()) if held.is_current() => return Ok(Some(held)),
                 Ok(()) => continue,
                 Err(TryLockError::WouldBlock) => {}
@@ -115,11 +116,18 @@ impl Held {
     }
 
     /// The contents.
+    #[cfg(unix)]
     pub(crate) fn read(&mut self, max: u64) -> Result<Vec<u8>> {
-        self.file
+        use std::io::Seek as _;
+        self.lock
             .rewind()
             .map_err(|error| io_error(&self.path, error))?;
-        read_whole(&mut self.file, &self.path, max)
+        read_whole(&mut self.lock, &self.path, max)
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn read(&mut self, max: u64) -> Result<Vec<u8>> {
+        read(&self.path, max)?.ok_or_else(|| Fault::Missing.at(&self.path))
     }
 
     /// Replaces the contents as one step; `false` if somebody who does not lock, such as git,
@@ -148,42 +156,24 @@ impl Held {
     #[cfg(unix)]
     fn keep_mode(&self, temporary: &File) -> io::Result<()> {
         use std::os::unix::fs::PermissionsExt as _;
-        let mode = self.file.metadata()?.permissions().mode() & 0o775;
+        let mode = self.lock.metadata()?.permissions().mode() & 0o775;
         temporary.set_permissions(fs::Permissions::from_mode(mode))
     }
 
     #[cfg(unix)]
     fn open(path: &Path) -> Result<Option<Self>> {
         let file = open_checked(path, OpenOptions::new().read(true).write(true))?;
-        Ok(file.map(|file| Self {
+        Ok(file.map(|lock| Self {
             path: path.to_owned(),
-            file,
+            lock,
         }))
     }
 
-    #[cfg(unix)]
-    fn locked(&self) -> &File {
-        &self.file
-    }
-
-    /// Whether the path still leads to the file that was opened.
-    #[cfg(unix)]
-    fn is_current(&self) -> bool {
-        use std::os::unix::fs::MetadataExt as _;
-        let identity = |meta: Metadata| (meta.dev(), meta.ino());
-        match (fs::symlink_metadata(&self.path), self.file.metadata()) {
-            (Ok(path), Ok(file)) => identity(path) == identity(file),
-            _ => false,
-        }
-    }
-
-    // Locks are mandatory on Windows: one on the store itself would keep readers out, so it is
-    // on a file beside it there.
     #[cfg(not(unix))]
     fn open(path: &Path) -> Result<Option<Self>> {
-        let Some(file) = open_checked(path, OpenOptions::new().read(true))? else {
+        if open_checked(path, OpenOptions::new().read(true))?.is_none() {
             return Ok(None);
-        };
+        }
         let beside = path.with_extension("lock");
         let lock = OpenOptions::new()
             .create(true)
@@ -193,24 +183,25 @@ impl Held {
         let lock = lock.map_err(|error| io_error(&beside, error))?;
         Ok(Some(Self {
             path: path.to_owned(),
-            file,
-            _lock: lock,
+            lock,
         }))
     }
 
-    #[cfg(not(unix))]
-    fn locked(&self) -> &File {
-        &self._lock
+    /// Whether the path still leads to the file that was opened.
+    #[cfg(unix)]
+    fn is_current(&self) -> bool {
+        use std::os::unix::fs::MetadataExt as _;
+        let identity = |meta: Metadata| (meta.dev(), meta.ino());
+        match (fs::symlink_metadata(&self.path), self.lock.metadata()) {
+            (Ok(path), Ok(file)) => identity(path) == identity(file),
+            _ => false,
+        }
     }
 
     #[cfg(not(unix))]
+    #[expect(clippy::unused_self, reason = "the lock file is never replaced")]
     fn is_current(&self) -> bool {
-        match (fs::metadata(&self.path), self.file.metadata()) {
-            (Ok(path), Ok(file)) => {
-                path.modified().ok() == file.modified().ok() && path.len() == file.len()
-            }
-            _ => false,
-        }
+        true
     }
 }
 
@@ -264,6 +255,14 @@ fn check_owner(meta: &Metadata, path: &Path) -> Result<()> {
         return Err(Fault::WorldWritable.at(path));
     }
     Ok(())
+}
+
+/// Whether the file comes from a read-only mount, as secrets of containers do: whoever mounted it
+/// chose who can read it, and nobody could change its mode.
+#[cfg(unix)]
+fn is_mounted_read_only(file: &File) -> bool {
+    use rustix::fs::{StatVfsMountFlags, fstatvfs};
+    fstatvfs(file).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
 #[cfg(not(unix))]

@@ -2,23 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use age::secrecy::{ExposeSecret as _, SecretString};
-use credchain_core::{Context, Error, Kind, Result, Secret};
+use age::secrecy::ExposeSecret as _;
+use credchain_core::{Context, Error, Kind, Result};
 use zeroize::Zeroizing;
 
 use crate::envelope::{Envelope, is_age, seal};
 use crate::error::{Fault, fault_of_decrypt, shown};
 use crate::files;
+use crate::passphrase::{Passphrase, Unlock};
 use crate::recipients::Recipient;
 
 /// Largest accepted identity, in bytes.
 const MAX_IDENTITY: u64 = 64 << 10;
-
-/// The work factor of new passphrases: what the `age` tool uses, about a second.
-const WORK_FACTOR: u8 = 18;
-
-/// The largest accepted work factor: 1 GiB of memory. A cloned store must not ask for more.
-const MAX_WORK_FACTOR: u8 = 20;
 
 /// Variables that hold credchain's own secrets; a child process must not see them.
 pub const SECRET_VARIABLES: &[&str] = &[IDENTITY, IDENTITY_FILE, PASSPHRASE];
@@ -26,54 +21,6 @@ pub const SECRET_VARIABLES: &[&str] = &[IDENTITY, IDENTITY_FILE, PASSPHRASE];
 pub(crate) const IDENTITY: &str = "CREDCHAIN_IDENTITY";
 pub(crate) const IDENTITY_FILE: &str = "CREDCHAIN_IDENTITY_FILE";
 pub(crate) const PASSPHRASE: &str = "CREDCHAIN_PASSPHRASE";
-
-/// A passphrase that protects an identity or a store.
-#[derive(Clone)]
-pub struct Passphrase {
-    text: SecretString,
-    work_factor: u8,
-}
-
-impl Passphrase {
-    /// A passphrase with the usual work factor.
-    ///
-    /// # Errors
-    /// [`Kind::Invalid`] if it is empty or not UTF-8.
-    pub fn new(secret: &Secret) -> Result<Self> {
-        let text = secret.expose_text().filter(|text| !text.is_empty());
-        let text =
-            text.ok_or_else(|| Error::new(Kind::Invalid, "a passphrase is text, and not empty"))?;
-        Ok(Self {
-            text: SecretString::from(text.to_owned()),
-            work_factor: WORK_FACTOR,
-        })
-    }
-
-    /// The same, of which each guess costs `2^work_factor` steps: 18 unless set, at most 20.
-    /// Fewer than 15 are for tests.
-    pub fn with_work_factor(mut self, work_factor: u8) -> Self {
-        self.work_factor = work_factor.clamp(1, MAX_WORK_FACTOR);
-        self
-    }
-
-    pub(crate) fn recipient(&self) -> age::scrypt::Recipient {
-        let mut recipient = age::scrypt::Recipient::new(self.text.clone());
-        recipient.set_work_factor(self.work_factor);
-        recipient
-    }
-
-    pub(crate) fn identity(&self) -> age::scrypt::Identity {
-        let mut identity = age::scrypt::Identity::new(self.text.clone());
-        identity.set_max_work_factor(MAX_WORK_FACTOR);
-        identity
-    }
-}
-
-impl std::fmt::Debug for Passphrase {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Passphrase(***)")
-    }
-}
 
 /// Makes an X25519 identity in a new file (0600, in a directory made 0700) and tells its public
 /// key. With a passphrase the file is itself an age file, as `age -p` would make it.
@@ -125,36 +72,6 @@ pub fn recipients_of(path: &Path, cx: &Context) -> Result<Vec<Recipient>> {
 
 pub(crate) fn sealing(error: &age::EncryptError) -> Error {
     Error::new(Kind::Internal, "the store could not be encrypted").with_source(error.clone())
-}
-
-/// What a store may use to open itself in one call.
-#[derive(Clone)]
-pub(crate) struct Unlock {
-    pub(crate) cx: Context,
-    /// The identity, when the settings say that it is a credential.
-    pub(crate) identity: Option<Secret>,
-    /// The passphrase, when the settings say that it is a credential.
-    pub(crate) passphrase: Option<Secret>,
-}
-
-impl Unlock {
-    /// The passphrase: from the environment, from the settings' credential, from a person.
-    pub(crate) fn passphrase(&self, of: &str) -> Result<Passphrase> {
-        if let Some(text) = self.cx.env().text(PASSPHRASE) {
-            return Passphrase::new(&Secret::from(text));
-        }
-        if let Some(secret) = &self.passphrase {
-            return Passphrase::new(secret);
-        }
-        let answer = match self.cx.prompt() {
-            Some(prompt) => prompt.secret(&format!("Passphrase of {of}"))?,
-            None => None,
-        };
-        answer.map_or_else(
-            || Err(Fault::PassphraseNeeded.plain()),
-            |text| Passphrase::new(&text),
-        )
-    }
 }
 
 /// Where identities are looked for when the environment names none.
@@ -382,9 +299,7 @@ fn bad_identity(source: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use credchain_core::{Environment, Prompt};
+    use credchain_core::{Environment, Secret};
 
     use super::*;
 
@@ -443,24 +358,6 @@ mod tests {
     }
 
     #[test]
-    fn a_person_is_asked_only_when_there_is_one() {
-        #[derive(Debug)]
-        struct Answer;
-        impl Prompt for Answer {
-            fn secret(&self, question: &str) -> Result<Option<Secret>> {
-                assert!(question.contains("the store"));
-                Ok(Some(Secret::new("from a person")))
-            }
-        }
-        let mut unlock = unlock(&[]);
-        unlock.cx = unlock.cx.with_prompt(Arc::new(Answer));
-        let refusal = unlock.passphrase("the store").unwrap_err();
-        assert_eq!(refusal.kind(), Kind::Unauthenticated);
-        unlock.cx = unlock.cx.with_interactive(true);
-        assert!(unlock.passphrase("the store").is_ok());
-    }
-
-    #[test]
     fn the_environment_replaces_the_settings() {
         let text = identity();
         let nowhere = Path::new("/nonexistent/identity");
@@ -506,12 +403,5 @@ mod tests {
             .err()
             .unwrap();
         assert_eq!(error.kind(), Kind::Invalid);
-    }
-
-    #[test]
-    fn debug_of_a_passphrase_shows_nothing() {
-        let passphrase = Passphrase::new(&Secret::new("canary")).unwrap();
-        assert!(!format!("{passphrase:?}").contains("canary"));
-        assert!(Passphrase::new(&Secret::new("")).is_err());
     }
 }

@@ -7,6 +7,7 @@ mod envelope;
 mod error;
 mod files;
 mod identity;
+mod passphrase;
 mod provider;
 mod recipients;
 mod sharing;
@@ -17,7 +18,8 @@ use std::sync::Arc;
 use credchain_core::{Registration, TrustNeed, register_provider};
 
 pub use crate::config::StoreSettings;
-pub use crate::identity::{Passphrase, SECRET_VARIABLES, generate_identity, recipients_of};
+pub use crate::identity::{SECRET_VARIABLES, generate_identity, recipients_of};
+pub use crate::passphrase::Passphrase;
 pub use crate::provider::Age;
 pub use crate::recipients::Recipient;
 pub use crate::sharing::Removed;

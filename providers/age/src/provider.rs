@@ -16,7 +16,8 @@ use crate::codec;
 use crate::config::StoreSettings;
 use crate::document::{Document, MAX_VALUE, Revision, no_such_version};
 use crate::error::invalid;
-use crate::identity::{IDENTITY, IDENTITY_FILE, Source, Unlock};
+use crate::identity::{IDENTITY, IDENTITY_FILE, Source};
+use crate::passphrase::Unlock;
 use crate::store::{Change, Store};
 
 /// What every store can do.

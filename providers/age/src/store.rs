@@ -11,7 +11,8 @@ use crate::document::Document;
 use crate::envelope::{Envelope, MAX_RECIPIENTS, seal};
 use crate::error::{Fault, fault_of_decrypt, shown};
 use crate::files::{self, Held};
-use crate::identity::{Keys, OpenError, Passphrase, Unlock, sealing};
+use crate::identity::{Keys, OpenError, sealing};
+use crate::passphrase::{Passphrase, Unlock};
 use crate::recipients::Recipient;
 
 /// How often a writer starts anew because the file was replaced by somebody who does not lock.

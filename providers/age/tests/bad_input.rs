@@ -352,11 +352,11 @@ mod unix {
         assert_eq!(error.kind(), Kind::Misconfigured);
     }
 
-    /// A mounted file system of 64 KiB, unmounted again at the end.
-    struct SmallDisk(PathBuf);
+    /// Something mounted, unmounted again at the end.
+    struct Mounted(PathBuf);
 
-    impl SmallDisk {
-        fn mount(at: &Path) -> Self {
+    impl Mounted {
+        fn small_disk(at: &Path) -> Self {
             common::tool(
                 "mount",
                 &[
@@ -372,7 +372,7 @@ mod unix {
         }
     }
 
-    impl Drop for SmallDisk {
+    impl Drop for Mounted {
         fn drop(&mut self) {
             let _ = Command::new("umount").arg(&self.0).status();
         }
@@ -387,12 +387,12 @@ mod unix {
             assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
             return;
         }
-        let _disk = SmallDisk::mount(&world.project());
+        let _disk = Mounted::small_disk(&world.project());
         set(&world.age(), "default/api_key", CANARY.as_bytes())
             .await
             .unwrap();
         let before = fs::read(world.path()).unwrap();
-        let error = set(&world.age(), "default/big", &[b'x'; 60_000])
+        let error = set(&world.age(), "default/big", &vec![b'x'; 60_000])
             .await
             .unwrap_err();
         assert_eq!(error.kind(), Kind::Unavailable);
@@ -408,16 +408,34 @@ mod unix {
         );
     }
 
+    /// Mounts a directory over itself, read-only.
+    fn mount_read_only(at: &Path) -> Mounted {
+        common::tool("mount", &["--bind", common::text(at), common::text(at)]);
+        let mounted = Mounted(at.to_owned());
+        common::tool("mount", &["-o", "remount,bind,ro", common::text(at)]);
+        mounted
+    }
+
+    #[tokio::test]
+    async fn an_identity_on_a_read_only_mount_is_read_at_any_mode() {
+        let world = World::with_value(CANARY).await;
+        chmod(&world.identity, 0o444);
+        refused(&world.age(), &world.path(), Kind::Misconfigured).await;
+        if is_root() {
+            let _mounted = mount_read_only(world.identity.parent().unwrap());
+            assert_eq!(
+                get(&world.age(), "default/api_key").await.unwrap(),
+                CANARY.as_bytes()
+            );
+        }
+    }
+
     #[tokio::test]
     async fn a_read_only_place_is_reported_and_still_readable() {
         let world = World::with_value(CANARY).await;
         if is_root() {
             // Root writes anywhere but on a file system that is mounted read-only.
-            let project = world.project();
-            let project = common::text(&project);
-            common::tool("mount", &["--bind", project, project]);
-            let _mounted = SmallDisk(world.project());
-            common::tool("mount", &["-o", "remount,bind,ro", project]);
+            let _mounted = mount_read_only(&world.project());
             let error = set(&world.age(), "default/api_key", b"new")
                 .await
                 .unwrap_err();
