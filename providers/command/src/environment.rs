@@ -23,9 +23,12 @@ pub(crate) fn inherited(env: &Environment, without: &[String]) -> Vec<(OsString,
     variables.retain(|(name, _)| {
         let name = name.to_string_lossy();
         // Windows does not distinguish case in the names of variables.
-        let same = |other: &str| match cfg!(windows) {
-            true => name.eq_ignore_ascii_case(other),
-            false => name == other,
+        let same = |other: &str| {
+            if cfg!(windows) {
+                name.eq_ignore_ascii_case(other)
+            } else {
+                name == other
+            }
         };
         let token = name
             .get(..SCRUBBED_PREFIX.len())
@@ -57,12 +60,11 @@ pub(crate) fn find(program: &str, env: &Environment, project: &Project) -> Resul
     };
     let Some(path) = found else {
         let message = format!("the program `{program}` was not found");
-        return Err(
-            Error::new(Kind::Misconfigured, message).with_hint(match bare {
-                true => "install it, or put its absolute path into the provider's `program`",
-                false => "a relative `program` starts in the directory of `credchain.toml`",
-            }),
-        );
+        return Err(Error::new(Kind::Misconfigured, message).with_hint(if bare {
+            "install it, or put its absolute path into the provider's `program`"
+        } else {
+            "a relative `program` starts in the directory of `credchain.toml`"
+        }));
     };
     if !executable(&path) {
         return Err(not_executable(program));

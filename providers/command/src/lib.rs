@@ -8,6 +8,7 @@ mod pipe;
 mod plugin;
 mod recipe;
 mod session;
+mod settings;
 mod time;
 mod tool;
 mod wire;
@@ -27,10 +28,10 @@ register_provider!(
     Registration::new(
         "command",
         "a plugin or another tool, run as a program",
-        config::CAPABILITIES,
+        settings::CAPABILITIES,
         |setup| Command::new(setup).build(),
     )
-    .with_settings(config::SETTINGS)
+    .with_settings(settings::SETTINGS)
     .with_trust(TrustNeed::Always)
 );
 
@@ -68,7 +69,7 @@ impl Command {
         let (common, mode) = config::parse(self.setup, self.without)?;
         Ok(match mode {
             Mode::Plugin(settings) => Arc::new(plugin::Plugin::new(common, settings)),
-            Mode::Tool(settings) => Arc::new(tool::Tool::new(common, settings)),
+            Mode::Tool(settings) => Arc::new(tool::Tool::new(common, *settings)),
         })
     }
 }

@@ -51,12 +51,11 @@ impl Plugin {
 
     /// The running process, started if need be, and what it offers.
     async fn session(&self, cx: &Context) -> Result<(Arc<Session>, Arc<Hello>)> {
-        let session = match self.running(cx)? {
-            Some(session) => session,
-            None => {
-                let launch = self.common.launch(self.settings.args.clone(), cx).await?;
-                self.start(&launch, cx)?
-            }
+        let session = if let Some(session) = self.running(cx)? {
+            session
+        } else {
+            let launch = self.common.launch(self.settings.args.clone(), cx).await?;
+            self.start(&launch, cx)?
         };
         let hello = session.ready(self.settings.startup_timeout, cx).await?;
         Ok((session, hello))
@@ -299,7 +298,7 @@ impl Provider for Plugin {
         }
         let secret = self.get(reference, cx).await?;
         let mut description = Description::default();
-        description.version = secret.meta().version.clone();
+        description.version.clone_from(&secret.meta().version);
         description.created = secret.meta().created;
         description.expires = secret.meta().expires;
         Ok(description)

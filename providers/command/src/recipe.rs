@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use credchain_core::{Error, Kind, Project, Reference, Result};
+use credchain_core::{Error, Kind, Project, Reference, Result, Version};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -308,7 +308,7 @@ fn substitute(template: &str, reference: Option<&Reference>, project: &Project) 
             "{field}" => filled.push_str(&part(reference.and_then(Reference::field), "field")?),
             "{version}" => {
                 let version = reference.and_then(Reference::version);
-                filled.push_str(&part(version.map(|version| version.as_str()), "version")?);
+                filled.push_str(&part(version.map(Version::as_str), "version")?);
             }
             "{project}" => filled.push_str(&project.name),
             "{profile}" => filled.push_str(&project.profile),

@@ -4,13 +4,10 @@ use std::time::{Duration, SystemTime};
 
 /// Parses an RFC 3339 time: `2026-01-02T03:04:05Z`, with fractions or an offset such as `+02:00`.
 pub(crate) fn parse_time(text: &str) -> Option<SystemTime> {
-    let Some(at) = text
+    let at = text
         .len()
         .checked_sub(6)
-        .filter(|at| text.is_char_boundary(*at))
-    else {
-        return None;
-    };
+        .filter(|at| text.is_char_boundary(*at))?;
     let (local, offset) = text.split_at(at);
     let east = match offset.as_bytes() {
         [b'+', ..] => true,

@@ -71,13 +71,16 @@ impl Tool {
             let _permit = self.permits.acquire().await;
             run(&launch, stdin, self.settings.max_response).await
         };
-        let finished = match cx.clock().timeout(patience, work).await {
-            Some(outcome) => outcome.map_err(|error| cannot_start(&self.common.program, error))?,
-            None => {
-                let message = format!("`{}` did not finish in time", self.common.program);
-                return Err(Error::new(Kind::Unavailable, message));
-            }
+        let late = || {
+            let message = format!("`{}` did not finish in time", self.common.program);
+            Error::new(Kind::Unavailable, message)
         };
+        let finished = cx
+            .clock()
+            .timeout(patience, work)
+            .await
+            .ok_or_else(late)?
+            .map_err(|error| cannot_start(&self.common.program, error))?;
         tracing::debug!(bytes = finished.stderr.len(), "the command wrote to stderr");
         let Some(stdout) = finished.stdout else {
             let message = "the command wrote more than `max_response`";
@@ -138,20 +141,23 @@ impl Tool {
         Ok(reference.clone().without_field())
     }
 
-    fn offered<'a>(&self, call: Option<&'a Call>, what: &'static str) -> Result<&'a Call> {
-        call.ok_or_else(|| Error::unsupported(what))
-    }
-
-    /// A field is part of a value, and a version is history: neither can be written or removed.
-    fn whole(&self, reference: &Reference, call: &Call) -> Result<()> {
-        let field = reference.field().is_some() && !mentions(&call.args, "{field}");
-        if field || reference.version().is_some() {
-            return Err(
-                Error::new(Kind::Unsupported, "this command changes whole values only")
-                    .with_hint("use a reference without `#FIELD` and `?version=`"),
-            );
+    /// Reads back what was written, for tools that say nothing when they drop or change it.
+    async fn confirm(&self, reference: &Reference, value: &Secret, cx: &Context) -> Result<()> {
+        let program = &self.common.program;
+        match self.get(reference, cx).await {
+            Ok(kept) if kept.same_value(value) => Ok(()),
+            Ok(_) => {
+                let message = format!("`{program}` kept another value than it was given");
+                Err(Error::new(Kind::Invalid, message)
+                    .with_hint("some tools drop newlines or white space at the end of a value"))
+            }
+            Err(error) if error.kind().is_miss() => {
+                let message = format!("`{program}` did not keep the value");
+                Err(Error::new(Kind::Unsupported, message)
+                    .with_hint("it accepts values although nothing is set up to store them"))
+            }
+            Err(error) => Err(error),
         }
-        Ok(())
     }
 }
 
@@ -200,8 +206,8 @@ impl Provider for Tool {
         options: &SetOptions,
         cx: &Context,
     ) -> Result<Version> {
-        let call = self.offered(self.settings.recipe.set.as_ref(), "writing")?;
-        self.whole(reference, call)?;
+        let call = offered(self.settings.recipe.set.as_ref(), "writing")?;
+        whole(reference, call)?;
         if options.expect != Expect::Any {
             return Err(Error::unsupported("writing on a condition"));
         }
@@ -211,23 +217,15 @@ impl Provider for Tool {
         let stdin = input(call.stdin, reference, Some(value), options)?;
         self.call(call, Some(reference), stdin, cx).await?;
         if call.read_back {
-            let kept = self
-                .get(reference, cx)
-                .await
-                .is_ok_and(|kept| kept.same_value(value));
-            if !kept {
-                let message = format!("`{}` did not keep the value", self.common.program);
-                return Err(Error::new(Kind::Unsupported, message)
-                    .with_hint("it accepts values although nothing is set up to store them"));
-            }
+            self.confirm(reference, value, cx).await?;
         }
         // Tools of this kind do not number their values.
         Version::new("current")
     }
 
     async fn delete(&self, reference: &Reference, cx: &Context) -> Result<()> {
-        let call = self.offered(self.settings.recipe.delete.as_ref(), "deleting")?;
-        self.whole(reference, call)?;
+        let call = offered(self.settings.recipe.delete.as_ref(), "deleting")?;
+        whole(reference, call)?;
         if call.look_first {
             self.get(reference, cx).await?;
         }
@@ -236,7 +234,7 @@ impl Provider for Tool {
     }
 
     async fn list(&self, prefix: Option<&str>, cx: &Context) -> Result<Vec<Listed>> {
-        let call = self.offered(self.settings.recipe.list.as_ref(), "listing")?;
+        let call = offered(self.settings.recipe.list.as_ref(), "listing")?;
         let output = self.call(call, None, Zeroizing::default(), cx).await?;
         listed(call, &output, prefix)
     }
@@ -252,6 +250,22 @@ impl std::fmt::Debug for Tool {
             .field("link", &self.common.link)
             .finish_non_exhaustive()
     }
+}
+
+fn offered<'a>(call: Option<&'a Call>, what: &'static str) -> Result<&'a Call> {
+    call.ok_or_else(|| Error::unsupported(what))
+}
+
+/// A field is part of a value, and a version is history: neither can be written or removed.
+fn whole(reference: &Reference, call: &Call) -> Result<()> {
+    let field = reference.field().is_some() && !mentions(&call.args, "{field}");
+    if field || reference.version().is_some() {
+        return Err(
+            Error::new(Kind::Unsupported, "this command changes whole values only")
+                .with_hint("use a reference without `#FIELD` and `?version=`"),
+        );
+    }
+    Ok(())
 }
 
 /// What the tool gets on stdin.
@@ -282,7 +296,9 @@ fn input(
     let mut text = Zeroizing::new(Vec::with_capacity(
         parts.iter().map(|part| part.len()).sum(),
     ));
-    parts.iter().for_each(|part| text.extend_from_slice(part));
+    for part in parts {
+        text.extend_from_slice(part);
+    }
     Ok(text)
 }
 
