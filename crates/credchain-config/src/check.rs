@@ -426,6 +426,8 @@ impl<'a> Checker<'a, '_> {
     /// The table at a node; anything else is a mistake.
     fn table(&mut self, node: &'a Node) -> Option<&'a Table> {
         if node.table().is_none() {
+            // What was meant by it is not known, so it may be a secret.
+            self.hide(node);
             self.wrong(node, Shape::Table(&[]));
         }
         node.table()

@@ -15,6 +15,7 @@ mod source;
 mod suggest;
 mod tables;
 mod tree;
+mod trust;
 
 pub use crate::diagnostic::{Diagnostic, Diagnostics, Label, Severity};
 pub use crate::discovery::{Discovery, FILE_NAME};
@@ -25,3 +26,8 @@ pub use crate::model::{
     Patterns, Project, ProviderSpec, RedactionRule, RedactionSpec, Replace, RotationSpec,
 };
 pub use crate::source::{Origin, SourceFile};
+pub use crate::suggest::nearest as did_you_mean;
+pub use crate::trust::{
+    LOADER_VARIABLES, TrustStatus, TrustStore, TrustVerdict, TrustedProject, Untrusted, What,
+    is_loader_variable,
+};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use credchain_core::{Registry, TrustNeed};
 use figment::value::{Dict, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -29,6 +30,17 @@ pub struct Loaded {
     pub configured: bool,
     pub(crate) merged: Merged,
     /// The tables of profiles that are not in use.
+    pub(crate) idle: Vec<Layer>,
+    /// The provider types that do not always need trust: they run no programs.
+    pub(crate) gentle_types: Vec<&'static str>,
+}
+
+/// What the loader has found out.
+pub(crate) struct Parts {
+    pub(crate) project: Project,
+    pub(crate) warnings: Vec<Diagnostic>,
+    pub(crate) files: Vec<ConfigFile>,
+    pub(crate) merged: Merged,
     pub(crate) idle: Vec<Layer>,
 }
 
@@ -89,28 +101,29 @@ pub struct Shown {
 }
 
 impl Loaded {
-    pub(crate) fn new(
-        project: Project,
-        warnings: Vec<Diagnostic>,
-        files: Vec<ConfigFile>,
-        discovery: &Discovery,
-        merged: Merged,
-        idle: Vec<Layer>,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts, discovery: &Discovery, registry: &Registry) -> Self {
+        let Parts {
+            project,
+            warnings,
+            files,
+            merged,
+            idle,
+        } = parts;
         let sets = |key: &str| merged.find(&[key]).is_some();
         let configured = files.iter().any(|file| file.role != Role::User)
             || ["chain", "providers", "credentials", "oauth2"]
                 .into_iter()
                 .any(sets);
-        let explicit = discovery.explicit.is_some();
+        let gentle = registry.iter().filter(|one| one.trust != TrustNeed::Always);
         Self {
             project,
             warnings,
             files,
-            explicit,
+            explicit: discovery.explicit.is_some(),
             configured,
             merged,
             idle,
+            gentle_types: gentle.map(|one| one.type_name).collect(),
         }
     }
 

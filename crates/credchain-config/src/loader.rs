@@ -11,7 +11,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::discovery::{Discovery, Found};
 use crate::environment;
 use crate::layers::{Layer, LayerSource, Merged};
-use crate::loaded::{ConfigFile, Loaded, Role};
+use crate::loaded::{ConfigFile, Loaded, Parts, Role};
 use crate::model::{DEFAULT_PROFILE, Project, RedactionSpec, RotationSpec};
 use crate::source::{Place, SourceFile};
 use crate::suggest::suggestion;
@@ -75,20 +75,24 @@ pub fn load(discovery: &Discovery, registry: &Registry) -> Result<Loaded, Diagno
     let merged = Merged::new(active);
     let project = frame(discovery, &found, &profile, profiles);
     let mut later = Vec::new();
-    let project = assemble::assemble(Frame { project }, &merged, registry, &mut later);
+    let frame = Frame {
+        project,
+        shapes_fit: problems.is_empty(),
+    };
+    let project = assemble::assemble(frame, &merged, registry, &mut later);
     // A file that could not be read in full lacks names that are not missing.
     if readable {
         problems.append(&mut later);
     }
     let warnings = Diagnostics::from_list(problems)?;
-    Ok(Loaded::new(
+    let parts = Parts {
         project,
         warnings,
-        files(&found, discovery),
-        discovery,
+        files: files(&found, discovery),
         merged,
         idle,
-    ))
+    };
+    Ok(Loaded::new(parts, discovery, registry))
 }
 
 fn unexplained() -> Diagnostics {

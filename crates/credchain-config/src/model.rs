@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use credchain_core::{At, LinkName, Name, Registry, Secret, Settings, Template};
+use credchain_core::{At, LinkName, Name, Registry, Secret, Settings, Template, TrustNeed};
+use serde_json::Map;
 
+use crate::assemble::paths;
 use crate::source::{Origin, Place};
 use crate::tables::is_known_type;
 
@@ -116,20 +118,27 @@ pub struct ProviderSpec {
     pub built: bool,
     /// The credentials that its settings name: what it needs to log in.
     pub needs: Vec<Name>,
+    /// When a configuration found in a directory needs the user's trust to use it.
+    pub trust: TrustNeed,
+    /// What its settings, defaults included, say at keys that are paths.
+    pub(crate) paths: Vec<String>,
     pub(crate) place: Place,
 }
 
 impl ProviderSpec {
     /// The link that a bare type name stands for, if there is such a type.
     pub fn implicit(name: &LinkName, registry: &Registry) -> Option<Self> {
+        let registration = registry.get(name.as_str());
         is_known_type(name.as_str(), registry).then(|| Self {
             name: name.clone(),
             type_name: name.as_str().to_owned(),
             settings: Settings::default(),
             common: Settings::default(),
             explicit: false,
-            built: registry.get(name.as_str()).is_some(),
+            built: registration.is_some(),
             needs: Vec::new(),
+            trust: registration.map_or(TrustNeed::Always, |found| found.trust),
+            paths: registration.map_or_else(Vec::new, |found| paths(&Map::new(), found.settings)),
             place: Place::Default,
         })
     }

@@ -180,14 +180,6 @@ fn path(text: &str) -> Result<(), Problem> {
             "no path",
         ));
     }
-    if text.starts_with("~/") {
-        return Err(Problem::new(
-            "config::bad-path",
-            "must be a path",
-            "`~` is the shell's word",
-        )
-        .help("write the directory itself; a relative path starts at the project"));
-    }
     Ok(())
 }
 

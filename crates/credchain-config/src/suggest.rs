@@ -1,10 +1,7 @@
 //! "Did you mean".
 
 /// The known word that was most likely meant.
-pub(crate) fn nearest<'a>(
-    written: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Three letters may be one mistake apart, long words three.
     let reach = (written.chars().count() / 3).clamp(1, 3);
     known

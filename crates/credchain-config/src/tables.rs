@@ -230,95 +230,12 @@ pub(crate) const TYPE: Setting = Setting::new(
 );
 
 /// The keys that every `[providers.NAME]` may have.
-pub(crate) const COMMON: &[Setting] = &[
-    Setting::new("timeout", Shape::Duration, "How long one attempt may take."),
-    Setting::new(
-        "cache",
-        Shape::Table(&[
-            Setting::new(
-                "ttl",
-                Shape::Duration,
-                "How long a value is served without asking.",
-            ),
-            Setting::new(
-                "hard_ttl",
-                Shape::Duration,
-                "How long a value is kept at most.",
-            ),
-            Setting::new(
-                "max_stale",
-                Shape::Duration,
-                "How old a value may be that is served while the backend is unavailable.",
-            ),
-            Setting::new(
-                "negative_ttl",
-                Shape::Duration,
-                "How long a miss is remembered.",
-            ),
-            Setting::new(
-                "max_entries",
-                Shape::Integer {
-                    min: 1,
-                    max: i64::MAX,
-                },
-                "How many values are kept.",
-            ),
-            Setting::new(
-                "max_size",
-                Shape::Size,
-                "How many bytes of values are kept.",
-            ),
-        ]),
-        "Values kept in memory.",
-    ),
-    Setting::new(
-        "retry",
-        Shape::Table(&[
-            Setting::new(
-                "attempts",
-                Shape::Integer { min: 1, max: 100 },
-                "How often a request is made at most.",
-            ),
-            Setting::new("base", Shape::Duration, "The first pause."),
-            Setting::new("max", Shape::Duration, "The longest pause."),
-        ]),
-        "Repeating what failed and may succeed.",
-    ),
-    Setting::new(
-        "rate_limit",
-        Shape::Table(&[
-            Setting::new(
-                "per_second",
-                Shape::Integer {
-                    min: 1,
-                    max: 1_000_000,
-                },
-                "How many requests a second.",
-            ),
-            Setting::new(
-                "burst",
-                Shape::Integer {
-                    min: 1,
-                    max: 1_000_000,
-                },
-                "How many at once.",
-            ),
-        ]),
-        "Asking no more often than this.",
-    ),
-    Setting::new(
-        "on_unavailable",
-        Shape::Choice(&["stop", "next"]),
-        "What an outage of this link does to the chain.",
-    )
-    .or("\"stop\""),
-    Setting::new(
-        "on_unauthenticated",
-        Shape::Choice(&["stop", "next"]),
-        "What a missing login at this link does to the chain.",
-    )
-    .or("\"stop\""),
-];
+pub(crate) const COMMON: &[Setting] = credchain_core::layers::COMMON_SETTINGS;
+
+/// Whether a key is one that every provider has.
+pub(crate) fn is_common(key: &str) -> bool {
+    COMMON.iter().any(|setting| setting.key == key)
+}
 
 /// Provider types that exist, whether or not this build has them, with the build that does.
 pub(crate) const KNOWN_TYPES: &[&str] = &[

@@ -119,6 +119,23 @@ impl Node {
         }
     }
 
+    /// The same value without places.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Text(text) | Value::Date(text) => text.as_str().into(),
+            Value::Integer(number) => (*number).into(),
+            Value::Float(number) => (*number).into(),
+            Value::Bool(truth) => (*truth).into(),
+            Value::List(items) => items.iter().map(Self::json).collect(),
+            Value::Table(table) => serde_json::Value::Object(
+                table
+                    .iter()
+                    .map(|(key, entry)| (key.clone(), entry.node.json()))
+                    .collect(),
+            ),
+        }
+    }
+
     /// Gives every value inside the same span: for layers that are no files.
     pub(crate) fn respan(&mut self, span: &Range<usize>) {
         self.span = span.clone();

@@ -19,11 +19,14 @@ use crate::layers::Merged;
 use crate::model::{ChainChoice, DEFAULT_CHAIN, Project};
 use crate::source::Place;
 
+pub(crate) use self::providers::paths;
 pub(crate) use self::tables::is_segment;
 
 /// What is known before the tables are read.
 pub(crate) struct Frame {
     pub(crate) project: Project,
+    /// Whether the checker found nothing wrong with single values.
+    pub(crate) shapes_fit: bool,
 }
 
 /// Reads everything; the project is as complete as the mistakes allow.
@@ -37,6 +40,7 @@ pub(crate) fn assemble(
         project: frame.project,
         merged,
         registry,
+        shapes_fit: frame.shapes_fit,
         problems,
     };
     tables::read(&mut cx);
@@ -54,6 +58,8 @@ struct Assembly<'a> {
     project: Project,
     merged: &'a Merged,
     registry: &'a Registry,
+    /// Whether the checker found nothing wrong with single values.
+    shapes_fit: bool,
     problems: &'a mut Vec<Diagnostic>,
 }
 

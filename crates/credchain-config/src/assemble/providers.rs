@@ -1,13 +1,15 @@
 //! `[providers.NAME]`.
 
-use credchain_core::{LinkName, Name, Setting, Settings, Shape};
+use credchain_core::layers::{LayerSettings, reactions};
+use credchain_core::{LinkName, Name, Setting, Settings, Shape, TrustNeed};
 use figment::value::{Dict, Value};
 use serde_json::{Map, Value as Json};
 
 use super::{Assembly, Fields};
 use crate::diagnostic::Diagnostic;
 use crate::model::ProviderSpec;
-use crate::tables::{COMMON, TYPE, is_known_type};
+use crate::tables::{COMMON, TYPE, is_common, is_known_type};
+use crate::tree;
 
 pub(super) fn read(cx: &mut Assembly<'_>) {
     let Some(table) = cx.table(&["providers"]) else {
@@ -35,6 +37,22 @@ pub(super) fn read(cx: &mut Assembly<'_>) {
             continue;
         }
         let spec = spec(cx, name, type_name, dict);
+        let common = LayerSettings::from_settings(&spec.common)
+            .map(|_| ())
+            .and_then(|()| reactions(&spec.common).map(|_| ()));
+        // A wrong shape was reported with its place; what is left are numbers that contradict.
+        if let Err(error) = common
+            && cx.shapes_fit
+        {
+            cx.report(
+                Diagnostic::error(
+                    "config::bad-layer",
+                    format!("`providers.{key}`: {}", error.message()),
+                )
+                .at(&spec.place, "in this table")
+                .maybe_help(error.hint().map(str::to_owned)),
+            );
+        }
         cx.project.providers.insert(spec.name.clone(), spec);
     }
 }
@@ -47,7 +65,7 @@ fn spec(cx: &Assembly<'_>, name: LinkName, type_name: &str, dict: &Dict) -> Prov
         // Without the type's table everything that is not common is passed on as it is.
         None => dict
             .iter()
-            .filter(|(key, _)| *key != TYPE.key && !COMMON.iter().any(|one| one.key == *key))
+            .filter(|(key, _)| *key != TYPE.key && !is_common(key))
             .map(|(key, value)| (key.clone(), json(value)))
             .collect(),
     };
@@ -55,7 +73,10 @@ fn spec(cx: &Assembly<'_>, name: LinkName, type_name: &str, dict: &Dict) -> Prov
     own.values().for_each(|value| needed(value, &mut needs));
     needs.sort();
     needs.dedup();
+    let paths = registration.map_or_else(Vec::new, |found| paths(&own, found.settings));
     ProviderSpec {
+        paths,
+        trust: registration.map_or(TrustNeed::Always, |found| found.trust),
         place: cx.merged.key_place(&["providers", name.as_str()]),
         name,
         type_name: type_name.to_owned(),
@@ -138,5 +159,58 @@ fn needed(value: &Json, names: &mut Vec<Name>) {
         },
         Json::Array(items) => items.iter().for_each(|item| needed(item, names)),
         _ => {}
+    }
+}
+
+/// Every path that the settings name, or that is their default.
+pub(crate) fn paths(own: &Map<String, Json>, known: &[Setting]) -> Vec<String> {
+    let mut found = Vec::new();
+    for setting in known {
+        match own.get(setting.key) {
+            Some(value) => paths_in(value, setting.shape, &mut found),
+            None => {
+                let default = setting.default.filter(|_| may_be_path(setting.shape));
+                let node = default.and_then(tree::parse_value);
+                if let Some(node) = node {
+                    paths_in(&node.json(), setting.shape, &mut found);
+                }
+            }
+        }
+    }
+    found
+}
+
+fn paths_in(value: &Json, shape: Shape, found: &mut Vec<String>) {
+    match (shape, value) {
+        (Shape::Path, Json::String(path)) => found.push(path.clone()),
+        (Shape::List(item), Json::Array(items)) => {
+            items.iter().for_each(|value| paths_in(value, *item, found));
+        }
+        (Shape::Map(item), Json::Object(table)) => {
+            table
+                .values()
+                .for_each(|value| paths_in(value, *item, found));
+        }
+        (Shape::Table(keys), Json::Object(table)) => found.extend(paths(table, keys)),
+        (Shape::Tagged { variants, .. }, Json::Object(table)) => {
+            variants
+                .iter()
+                .for_each(|(_, keys)| found.extend(paths(table, keys)));
+        }
+        (Shape::AnyOf(shapes), value) => {
+            shapes
+                .iter()
+                .for_each(|shape| paths_in(value, *shape, found));
+        }
+        _ => {}
+    }
+}
+
+fn may_be_path(shape: Shape) -> bool {
+    match shape {
+        Shape::Path => true,
+        Shape::List(item) | Shape::Map(item) => may_be_path(*item),
+        Shape::AnyOf(shapes) => shapes.iter().any(|shape| may_be_path(*shape)),
+        _ => false,
     }
 }
