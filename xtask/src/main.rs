@@ -7,8 +7,11 @@
 )]
 
 mod check;
+mod demo;
 mod docs;
 mod run;
+#[cfg(unix)]
+mod servers;
 mod test;
 mod tools;
 
@@ -22,7 +25,8 @@ usage: cargo xtask CHORE
   test [ARGS]     set up what the tests need and run them; ARGS go to the test runner
   check           format, lints, docs, dependency arrows, licences, generated files
   docs [--check]  fill the included code of the docs and write the generated files
-  servers up      start the servers of the examples and print how to reach them
+  servers up      start the servers of the examples, print their settings, stop at Ctrl-C
+  demo            run the example pipeline on the embedded store, with no server at all
 ";
 
 fn main() -> ExitCode {
@@ -33,6 +37,11 @@ fn main() -> ExitCode {
         ["check"] => check::run(),
         ["docs"] => docs::run(docs::Mode::Write),
         ["docs", "--check"] => docs::run(docs::Mode::Check),
+        ["demo"] => demo::run(),
+        #[cfg(unix)]
+        ["servers", "up"] => servers::up(),
+        #[cfg(unix)]
+        ["servers", "serve"] => servers::serve(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

@@ -1,0 +1,224 @@
+//! `resolve exec`: the program runs as if started directly, with the credentials in place.
+#![cfg(unix)]
+
+use credchain_tests::{Project, Resolve};
+
+const CONFIG: &str = r#"
+[chain]
+default = ["env", "dotenv"]
+[credentials.api_key]
+[credentials.smtp_port]
+default = "587"
+secret = false
+[credentials.renamed]
+env = "STRIPE_KEY"
+default = "none"
+secret = false
+"#;
+
+fn project() -> Project {
+    let project = Project::new();
+    project.write("credchain.toml", CONFIG);
+    project.write(".env", "API_KEY=from-dotenv\n");
+    project
+}
+
+#[test]
+fn the_program_gets_every_declared_credential_and_the_callers_environment() {
+    project()
+        .resolve([
+            "exec",
+            "--",
+            "sh",
+            "-c",
+            "echo $API_KEY $SMTP_PORT $STRIPE_KEY $MINE",
+        ])
+        .plain_env("MINE", "kept")
+        .run()
+        .success()
+        .stdout_is("from-dotenv 587 none kept\n");
+}
+
+#[test]
+fn only_and_clean_env_narrow_what_it_gets() {
+    project()
+        .resolve([
+            "exec",
+            "--only",
+            "smtp_port",
+            "--clean-env",
+            "--",
+            "/usr/bin/env",
+        ])
+        .plain_env("MINE", "dropped")
+        .run()
+        .success()
+        .stdout_contains("SMTP_PORT=587")
+        .stdout_lacks("API_KEY")
+        .stdout_lacks("MINE");
+}
+
+#[test]
+fn the_exit_code_and_the_signals_are_the_programs() {
+    let project = project();
+    project
+        .resolve(["exec", "--", "sh", "-c", "exit 7"])
+        .run()
+        .code(7);
+    project
+        .sh("resolve exec -- sh -c 'kill -TERM $$'; echo $?")
+        .run()
+        .stdout_is("143\n");
+    project
+        .resolve(["exec", "--", "no-such-program"])
+        .run()
+        .code(127);
+    project
+        .resolve(["exec", "--", "/etc/passwd"])
+        .run()
+        .code(126);
+}
+
+#[test]
+fn a_missing_credential_keeps_the_program_from_starting_with_125() {
+    let project = Project::new();
+    project.write("credchain.toml", CONFIG);
+    project
+        .resolve(["exec", "--", "sh", "-c", "echo started"])
+        .run()
+        .code(125)
+        .stdout_is("")
+        .stderr_contains("`api_key`")
+        .stderr_contains("API_KEY");
+}
+
+#[test]
+fn standard_input_reaches_the_program() {
+    project()
+        .resolve(["exec", "--", "cat"])
+        .stdin("in\0put")
+        .run()
+        .success()
+        .stdout_is("in\0put");
+}
+
+#[test]
+fn credchains_own_secrets_do_not_reach_the_program() {
+    project()
+        .resolve(["exec", "--", "/usr/bin/env"])
+        .env("CREDCHAIN_IDENTITY", "AGE-SECRET-not-a-key")
+        .env("CREDCHAIN_PASSPHRASE", "open-sesame")
+        .run()
+        .success()
+        .stdout_lacks("CREDCHAIN_IDENTITY")
+        .stdout_lacks("CREDCHAIN_PASSPHRASE");
+}
+
+#[test]
+fn a_nested_resolve_sees_the_same_profile() {
+    let project = Project::new();
+    project.write(
+        "credchain.toml",
+        "[chain]\ndefault = [\"env\"]\n[credentials.a]\ndefault = \"root\"\nsecret = false\n\
+         [profiles.prod.credentials.a]\ndefault = \"prod\"\n",
+    );
+    project
+        .resolve(["-p", "prod", "exec", "--", "resolve", "get", "a"])
+        .run()
+        .success()
+        .stdout_is("prod");
+}
+
+#[test]
+fn an_untrusted_configuration_is_not_handed_on_as_the_users_own_word() {
+    let project = Project::new();
+    project.write(
+        "credchain.toml",
+        "[chain]\ndefault = [\"env\"]\n[providers.tool]\ntype = \"command\"\n\
+         get = [\"cat\", \"{path}\"]\n[credentials.a]\ndefault = \"x\"\nsecret = false\n",
+    );
+    project
+        .resolve(["exec", "--", "/usr/bin/env"])
+        .run()
+        .success()
+        .stdout_lacks("CREDCHAIN_CONFIG");
+}
+
+#[test]
+fn what_no_environment_can_hold_is_refused_with_the_way_out() {
+    let project = Project::new();
+    project.write(
+        "credchain.toml",
+        "[chain]\ndefault = [\"file\"]\n[providers.file]\npath = \"secrets\"\n[credentials.big]\n",
+    );
+    for value in [vec![b'x'; 200_000], b"nul\0byte".to_vec()] {
+        project.write("secrets/big", &value);
+        project
+            .resolve(["exec", "--", "true"])
+            .run()
+            .code(125)
+            .stderr_contains("`big`")
+            .stderr_contains("as_file = true");
+    }
+}
+
+#[test]
+fn as_file_hands_over_any_bytes_and_leaves_nothing_behind() {
+    let project = Project::new();
+    project.write(
+        "credchain.toml",
+        "[chain]\ndefault = [\"file\"]\n[providers.file]\npath = \"secrets\"\n\
+         [credentials.tls_key]\nas_file = true\n",
+    );
+    let value: Vec<u8> = (0..=255).cycle().take(300_000).collect();
+    project.write("secrets/tls_key", &value);
+    let run = project.resolve([
+        "exec",
+        "--",
+        "sh",
+        "-c",
+        "cat \"$TLS_KEY\"; sh -c 'cat \"$TLS_KEY\"' | wc -c >&2",
+    ]);
+    run.run()
+        .success()
+        .stdout_is(&value)
+        .stderr_contains("300000");
+}
+
+#[test]
+fn as_file_on_a_memory_file_system_is_private_and_removed() {
+    let runtime = std::path::Path::new("/dev/shm");
+    let directory = tempfile::Builder::new()
+        .prefix("run-")
+        .tempdir_in(runtime)
+        .expect("tmpfs");
+    let project = Project::new();
+    project.write(
+        "credchain.toml",
+        "[chain]\ndefault = [\"env\"]\n[credentials.tls_key]\nas_file = true\n",
+    );
+    let script = "stat -c %a \"$TLS_KEY\"; cat \"$TLS_KEY\"; kill -TERM $$";
+    project
+        .sh(&format!(
+            "XDG_RUNTIME_DIR={} resolve exec -- sh -c '{script}'; echo $?",
+            directory.path().display()
+        ))
+        .env("TLS_KEY", "pem-text")
+        .run()
+        .stdout_contains("600\npem-text143");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn without_configuration_and_dotenv_it_says_how_to_start() {
+    Resolve::new()
+        .args(["exec", "--", "true"])
+        .run()
+        .code(125)
+        .stderr_contains("resolve init");
+    Resolve::new()
+        .args(["check"])
+        .run()
+        .code(6)
+        .stderr_contains("resolve init");
+}
