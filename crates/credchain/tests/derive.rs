@@ -1,5 +1,7 @@
 //! `#[derive(Credentials)]`, as a program uses it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::net::IpAddr;
 
 use credchain::{

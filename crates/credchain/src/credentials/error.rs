@@ -108,19 +108,18 @@ impl Problems {
 impl Problem {
     pub(super) fn missing(
         field: Field,
-        error: Error,
+        error: &Error,
         note: Option<String>,
         resolved: &Resolved,
     ) -> Self {
         let variable = resolved.variable(&field.name);
         let name = &field.name;
-        let mut message = format!("missing credential `{name}`");
-        if let Some(description) = field.description {
-            message.push_str(&format!(" ({description})"));
-        }
-        if let Some(note) = note {
-            message.push_str(&format!(", {note}"));
-        }
+        let described = field
+            .description
+            .map(|text| format!(" ({text})"))
+            .unwrap_or_default();
+        let noted = note.map(|note| format!(", {note}")).unwrap_or_default();
+        let message = format!("missing credential `{name}`{described}{noted}");
         let fix = format!("set {variable}, or run `resolve set {name}`");
         Self::new(field, error.kind(), message, Some(fix))
     }

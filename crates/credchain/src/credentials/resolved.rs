@@ -56,7 +56,7 @@ impl Resolved {
             Err(error) if error.kind().is_miss() => {
                 problems.push(Problem::missing(
                     field,
-                    error,
+                    &error,
                     entry.and_then(Entry::note),
                     self,
                 ));
@@ -72,10 +72,6 @@ impl Resolved {
 
     /// The value of an optional field: `Some(None)` if every link answered that there is none.
     /// `None` if it is unusable: then `problems` says why.
-    #[expect(
-        clippy::option_option,
-        reason = "a field that is fine may still have no value"
-    )]
     pub fn optional<T: FromSecret<Via>, Via>(
         &self,
         field: Field,
