@@ -141,6 +141,9 @@ fn replace(
     let Some(after) = change(&before)? else {
         return Ok(false);
     };
+    if u64::try_from(after.len()).is_ok_and(|length| length > FILE_LIMIT) {
+        return Err(refused(Refused::TooLarge, path));
+    }
     let directory = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());

@@ -1,0 +1,108 @@
+//! What a file that cannot be read or written means for the chain.
+
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use credchain_core::{Error, Kind};
+
+use crate::regular::Refused;
+
+/// The only place that decides.
+pub(crate) fn kind_of(refused: &Refused) -> Kind {
+    match refused {
+        Refused::Io(error) => match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => Kind::NotFound,
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Kind::Denied,
+            ErrorKind::InvalidFilename | ErrorKind::InvalidInput | ErrorKind::IsADirectory => {
+                Kind::Invalid
+            }
+            _ if is_loop(error) => Kind::Invalid,
+            _ => Kind::Unavailable,
+        },
+        Refused::NotRegular(_) | Refused::TooLarge => Kind::Invalid,
+        Refused::WorldWritable | Refused::ForeignOwner => Kind::Misconfigured,
+    }
+}
+
+/// The whole error: which file, what is wrong with it, and what to do.
+pub(crate) fn refused(refused: Refused, path: &Path) -> Error {
+    let kind = kind_of(&refused);
+    if kind == Kind::NotFound {
+        return Error::not_found();
+    }
+    let file = path.display();
+    let look = || format!("`ls -l {file}` shows what is there");
+    let (what, hint) = match &refused {
+        Refused::Io(error) => (reason(error), look()),
+        Refused::NotRegular(what) => (format!("is {what}"), look()),
+        Refused::WorldWritable => (
+            "can be changed by every user".to_owned(),
+            format!("`chmod o-w {file}`"),
+        ),
+        Refused::ForeignOwner => ("belongs to another user".to_owned(), look()),
+        Refused::TooLarge => (
+            "is larger than setting `max_size`".to_owned(),
+            "raise `max_size` if the file is meant to be so large".to_owned(),
+        ),
+    };
+    let error = Error::new(kind, format!("`{file}` {what}")).with_hint(hint);
+    match refused {
+        Refused::Io(source) => error.with_source(source),
+        _ => error,
+    }
+}
+
+/// A path that leads out of the directory, by a symlink or by being absolute.
+pub(crate) fn outside(directory: &Path) -> Error {
+    let message = format!("the reference leads out of `{}`", directory.display());
+    Error::new(Kind::Invalid, message)
+        .with_hint("only files below the provider's `path` are read, wherever links point")
+}
+
+/// A loop of symlinks, which has no stable [`ErrorKind`] yet.
+#[cfg(unix)]
+fn is_loop(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
+#[cfg(not(unix))]
+fn is_loop(_: &io::Error) -> bool {
+    false
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::PermissionDenied => "cannot be opened by this user".to_owned(),
+        ErrorKind::ReadOnlyFilesystem => "is on a read-only file system".to_owned(),
+        ErrorKind::InvalidFilename => "has a name that no file can have".to_owned(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "does not fit on its disk".to_owned(),
+        _ => "cannot be read or written".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_has_its_kind() {
+        let io = |kind: ErrorKind| Refused::Io(kind.into());
+        for (reason, kind) in [
+            (io(ErrorKind::NotFound), Kind::NotFound),
+            (io(ErrorKind::NotADirectory), Kind::NotFound),
+            (io(ErrorKind::PermissionDenied), Kind::Denied),
+            (io(ErrorKind::ReadOnlyFilesystem), Kind::Denied),
+            (io(ErrorKind::InvalidFilename), Kind::Invalid),
+            (io(ErrorKind::IsADirectory), Kind::Invalid),
+            (io(ErrorKind::StorageFull), Kind::Unavailable),
+            (io(ErrorKind::Other), Kind::Unavailable),
+            (Refused::NotRegular("a pipe"), Kind::Invalid),
+            (Refused::TooLarge, Kind::Invalid),
+            (Refused::WorldWritable, Kind::Misconfigured),
+            (Refused::ForeignOwner, Kind::Misconfigured),
+        ] {
+            assert_eq!(kind_of(&reason), kind, "{reason:?}");
+            assert_eq!(refused(reason, Path::new("/run/secrets/x")).kind(), kind);
+        }
+    }
+}
