@@ -22,6 +22,7 @@ pub struct Item<'a> {
     links: &'a [Link],
     at: Option<&'a BTreeMap<LinkName, At>>,
     without: Option<&'a BTreeSet<LinkName>>,
+    refused: Option<&'a BTreeMap<LinkName, Error>>,
     default: Option<&'a Secret>,
     allow_empty: bool,
 }
@@ -34,6 +35,7 @@ impl<'a> Item<'a> {
             links,
             at: None,
             without: None,
+            refused: None,
             default: None,
             allow_empty: false,
         }
@@ -48,6 +50,13 @@ impl<'a> Item<'a> {
     /// The same, passing over some links as not applicable: they are being bootstrapped.
     pub fn without(mut self, links: &'a BTreeSet<LinkName>) -> Self {
         self.without = Some(links);
+        self
+    }
+
+    /// The same, failing at some links instead of asking them: they may be asked for other
+    /// credentials, but not for this one.
+    pub fn refusing(mut self, links: &'a BTreeMap<LinkName, Error>) -> Self {
+        self.refused = Some(links);
         self
     }
 
@@ -157,6 +166,16 @@ impl<'a> Walk<'a> {
     /// Finds the next link that has a place for the item, starting at the current one.
     fn enter(&mut self) {
         while let Some(link) = self.item.links.get(self.link) {
+            if let Some(error) = self
+                .item
+                .refused
+                .and_then(|refused| refused.get(link.name()))
+            {
+                let outcome = Outcome::Failed(error.kind());
+                self.record(link.name().clone(), outcome, Duration::ZERO, None, None);
+                self.done = Some(Err(error.clone().at(link.name().clone())));
+                return;
+            }
             match self.item.candidates(link) {
                 Ok(mut places) => {
                     places.reverse();

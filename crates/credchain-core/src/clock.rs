@@ -101,7 +101,7 @@ impl ManualClock {
     /// A clock that stands at the start of 2026 (UTC).
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
-            epoch: SystemTime::UNIX_EPOCH + Duration::from_hours(490896),
+            epoch: SystemTime::UNIX_EPOCH + Duration::from_hours(490_896),
             elapsed: watch::Sender::new(Duration::ZERO),
         })
     }

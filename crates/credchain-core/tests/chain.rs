@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use credchain_core::{
-    At, Capabilities, Chain, Context, Item, Kind, Link, Memory, Name, Naming, Outcome, Provider,
-    Reactions, Reference, Resolution, Result, Secret, async_trait, resolve_batch,
+    At, Capabilities, Chain, Context, Error, Item, Kind, Link, Memory, Name, Naming, Outcome,
+    Provider, Reactions, Reference, Resolution, Result, Secret, async_trait, resolve_batch,
 };
 use tokio::sync::Notify;
 
@@ -13,13 +13,20 @@ fn name(text: &str) -> Name {
 }
 
 fn chain(links: Vec<(&'static str, Arc<Memory>)>) -> Chain {
-    let links: Vec<Link> =
-        links.into_iter().map(|(name, provider)| Link::new(name, provider as _)).collect();
+    let links: Vec<Link> = links
+        .into_iter()
+        .map(|(name, provider)| Link::new(name, provider as _))
+        .collect();
     Chain::new(links)
 }
 
 fn outcomes(resolution: &Resolution) -> Vec<(&str, &str)> {
-    resolution.trace.steps.iter().map(|s| (s.link.as_str(), s.outcome.as_str())).collect()
+    resolution
+        .trace
+        .steps
+        .iter()
+        .map(|s| (s.link.as_str(), s.outcome.as_str()))
+        .collect()
 }
 
 #[tokio::test]
@@ -47,7 +54,11 @@ async fn every_kind_moves_on_or_stops_as_the_table_says() {
 #[tokio::test]
 async fn an_override_moves_on_after_an_outage_but_never_after_a_denial() {
     let open = Reactions::closed().next_on_unavailable(true);
-    let table = [(Kind::Unavailable, true), (Kind::Throttled, true), (Kind::Denied, false)];
+    let table = [
+        (Kind::Unavailable, true),
+        (Kind::Throttled, true),
+        (Kind::Denied, false),
+    ];
     for (kind, moves) in table {
         let first = Link::new("first", Arc::new(Memory::new().failing("k", kind)));
         let second = Link::new("second", Arc::new(Memory::new().with("k", b"v")));
@@ -78,8 +89,13 @@ async fn only_the_misses_move_on_and_each_provider_is_asked_once() {
 async fn a_partial_failure_leaves_the_others_alone() {
     let memory = Memory::new().with("a", b"1").failing("b", Kind::Denied);
     let chain = chain(vec![("only", Arc::new(memory))]);
-    let all = chain.resolve_many(&["a", "b", "c"].map(name), &Context::system()).await;
-    let kinds: Vec<_> = all.iter().map(|r| r.result.as_ref().err().map(|e| e.kind())).collect();
+    let all = chain
+        .resolve_many(&["a", "b", "c"].map(name), &Context::system())
+        .await;
+    let kinds: Vec<_> = all
+        .iter()
+        .map(|r| r.result.as_ref().err().map(|e| e.kind()))
+        .collect();
     assert_eq!(kinds, [None, Some(Kind::Denied), Some(Kind::NotFound)]);
 }
 
@@ -105,21 +121,37 @@ async fn an_empty_value_is_unset_in_the_environment_and_a_mistake_elsewhere() {
     assert_eq!(outcomes(&found), [("env", "not_found"), ("next", "hit")]);
     assert_eq!(found.trace.note(), Some("set but empty"));
 
-    let missing = chain(vec![("env", env)]).resolve(&name("k"), &Context::system()).await;
+    let missing = chain(vec![("env", env)])
+        .resolve(&name("k"), &Context::system())
+        .await;
     let error = missing.result.unwrap_err();
-    assert_eq!((error.kind(), error.message()), (Kind::NotFound, "set but empty"));
+    assert_eq!(
+        (error.kind(), error.message()),
+        (Kind::NotFound, "set but empty")
+    );
 
     let stored = chain(vec![("vault", Arc::new(Memory::new().with("k", b"")))]);
-    let error = stored.resolve(&name("k"), &Context::system()).await.result.unwrap_err();
+    let error = stored
+        .resolve(&name("k"), &Context::system())
+        .await
+        .result
+        .unwrap_err();
     assert_eq!(error.kind(), Kind::Invalid);
 }
 
 #[tokio::test]
 async fn a_default_applies_after_misses_and_never_after_a_stop() {
     let default = Secret::new("587");
-    let table = [(Kind::NotFound, true), (Kind::Denied, false), (Kind::Unavailable, false)];
+    let table = [
+        (Kind::NotFound, true),
+        (Kind::Denied, false),
+        (Kind::Unavailable, false),
+    ];
     for (kind, expected) in table {
-        let link = [Link::new("only", Arc::new(Memory::new().failing("k", kind)))];
+        let link = [Link::new(
+            "only",
+            Arc::new(Memory::new().failing("k", kind)),
+        )];
         let item = Item::new(Naming::new(name("k")), &link).or(Some(&default));
         let resolution = resolve_batch(&[item], &Context::system()).await.remove(0);
         assert_eq!(resolution.result.is_ok(), expected, "{kind}");
@@ -160,17 +192,27 @@ impl Provider for Slow {
 #[tokio::test]
 async fn different_providers_overlap_in_time() {
     let (one, two) = (Arc::new(Slow::default()), Arc::new(Slow::default()));
-    let (first, second) = ([Link::new("one", one.clone())], [Link::new("two", two.clone())]);
+    let (first, second) = (
+        [Link::new("one", one.clone())],
+        [Link::new("two", two.clone())],
+    );
     let work = tokio::spawn(async move {
-        let items =
-            [Item::new(Naming::new(name("a")), &first), Item::new(Naming::new(name("b")), &second)];
+        let items = [
+            Item::new(Naming::new(name("a")), &first),
+            Item::new(Naming::new(name("b")), &second),
+        ];
         resolve_batch(&items, &Context::system()).await
     });
     one.asked.notified().await;
     two.asked.notified().await;
     one.go.notify_one();
     two.go.notify_one();
-    assert!(work.await.unwrap().iter().all(|resolution| resolution.result.is_ok()));
+    assert!(
+        work.await
+            .unwrap()
+            .iter()
+            .all(|resolution| resolution.result.is_ok())
+    );
 }
 
 /// Breaks the contract: answers fewer questions than it was asked.
@@ -195,6 +237,27 @@ impl Provider for Forgetful {
 #[tokio::test]
 async fn a_provider_that_leaves_questions_open_is_an_internal_error_not_a_mix_up() {
     let chain = Chain::new(vec![Link::new("bad", Arc::new(Forgetful))]);
-    let all = chain.resolve_many(&["a", "b"].map(name), &Context::system()).await;
-    assert!(all.iter().all(|r| r.result.as_ref().unwrap_err().kind() == Kind::Internal));
+    let all = chain
+        .resolve_many(&["a", "b"].map(name), &Context::system())
+        .await;
+    assert!(
+        all.iter()
+            .all(|r| r.result.as_ref().unwrap_err().kind() == Kind::Internal)
+    );
+}
+
+#[tokio::test]
+async fn a_refused_link_is_not_asked_for_this_credential_but_for_others() {
+    let memory = Arc::new(Memory::new().with("a", b"1").with("b", b"2"));
+    let link = [Link::new("only", memory.clone())];
+    let refusal = Error::new(Kind::Untrusted, "not for this one");
+    let refused = [("only".parse().unwrap(), refusal)].into();
+    let items = [
+        Item::new(Naming::new(name("a")), &link).refusing(&refused),
+        Item::new(Naming::new(name("b")), &link),
+    ];
+    let all = resolve_batch(&items, &Context::system()).await;
+    assert_eq!(all[0].result.as_ref().unwrap_err().kind(), Kind::Untrusted);
+    assert_eq!(all[1].result.as_ref().unwrap().expose(), b"2");
+    assert_eq!(memory.reads(), 1);
 }

@@ -30,7 +30,10 @@ fn stored(own: &str, links: &[&'static str]) -> Credential {
 
 #[tokio::test]
 async fn templates_share_one_batch_with_everything_else() {
-    let memory = Memory::new().with("user", b"app").with("pass", b"a/b").with("key", b"k");
+    let memory = Memory::new()
+        .with("user", b"app")
+        .with("pass", b"a/b")
+        .with("key", b"k");
     let memory = Arc::new(memory);
     let resolver = Resolver::builder("p", "default")
         .link(Link::new("only", memory.clone()))
@@ -42,9 +45,17 @@ async fn templates_share_one_batch_with_everything_else() {
         .credential(template("line", "[{{ url }}]"))
         .build()
         .unwrap();
-    let all = resolver.resolve_many(&["line", "key", "user"].map(name)).await;
-    let values: Vec<_> = all.iter().map(|r| r.result.as_ref().unwrap().expose_text()).collect();
-    assert_eq!(values, [Some("[https://app:a%2Fb@host]"), Some("k"), Some("app")]);
+    let all = resolver
+        .resolve_many(&["line", "key", "user"].map(name))
+        .await;
+    let values: Vec<_> = all
+        .iter()
+        .map(|r| r.result.as_ref().unwrap().expose_text())
+        .collect();
+    assert_eq!(
+        values,
+        [Some("[https://app:a%2Fb@host]"), Some("k"), Some("app")]
+    );
     assert_eq!((memory.batches(), memory.reads()), (1, 3));
 }
 
@@ -60,8 +71,14 @@ async fn a_template_fails_with_the_part_that_failed() {
         .unwrap();
     let resolution = resolver.resolve(&name("url")).await;
     let error = resolution.result.unwrap_err();
-    assert_eq!((error.kind(), error.credential().unwrap().as_str()), (Kind::Denied, "pass"));
-    assert_eq!(resolution.trace.steps[0].note.as_deref(), Some("for `pass`"));
+    assert_eq!(
+        (error.kind(), error.credential().unwrap().as_str()),
+        (Kind::Denied, "pass")
+    );
+    assert_eq!(
+        resolution.trace.steps[0].note.as_deref(),
+        Some("for `pass`")
+    );
 }
 
 #[test]
@@ -73,9 +90,13 @@ fn what_could_never_work_is_refused_and_names_the_circle() {
         .unwrap_err();
     assert_eq!(circle.kind(), Kind::Misconfigured);
     assert!(circle.message().contains("→"), "{circle}");
-    let undeclared = Resolver::builder("p", "d").credential(template("a", "{{ zz }}")).build();
+    let undeclared = Resolver::builder("p", "d")
+        .credential(template("a", "{{ zz }}"))
+        .build();
     assert!(undeclared.unwrap_err().message().contains("`zz`"));
-    let unknown = Resolver::builder("p", "d").default_chain([link("nowhere")]).build();
+    let unknown = Resolver::builder("p", "d")
+        .default_chain([link("nowhere")])
+        .build();
     assert!(unknown.unwrap_err().message().contains("`nowhere`"));
 }
 
@@ -94,7 +115,9 @@ impl Provider for Guarded {
 
     async fn get(&self, reference: &Reference, cx: &Context) -> Result<Secret> {
         let login = self.source.credential(&self.login, cx).await?;
-        Ok(Secret::new([login.expose(), b":", reference.path().as_bytes()].concat()))
+        Ok(Secret::new(
+            [login.expose(), b":", reference.path().as_bytes()].concat(),
+        ))
     }
 }
 
@@ -103,7 +126,13 @@ async fn a_login_is_resolved_from_the_links_that_do_not_need_it() {
     let builder = Resolver::builder("p", "default");
     let guarded = |own: &'static str, login: &str| {
         let source = builder.source_for(link(own));
-        Link::new(own, Arc::new(Guarded { login: name(login), source }))
+        Link::new(
+            own,
+            Arc::new(Guarded {
+                login: name(login),
+                source,
+            }),
+        )
     };
     let (vault, aws) = (guarded("vault", "vault_id"), guarded("aws", "aws_id"));
     // Each login may come from the other backend, by its chain: neither waits for the other.
@@ -130,7 +159,13 @@ async fn a_login_is_resolved_from_the_links_that_do_not_need_it() {
 fn a_login_that_no_link_is_left_for_is_refused() {
     let builder = Resolver::builder("p", "default");
     let source = builder.source_for(link("vault"));
-    let vault = Link::new("vault", Arc::new(Guarded { login: name("id"), source }));
+    let vault = Link::new(
+        "vault",
+        Arc::new(Guarded {
+            login: name("id"),
+            source,
+        }),
+    );
     let error = builder
         .link(vault)
         .needs(link("vault"), vec![name("id")])
@@ -138,7 +173,10 @@ fn a_login_that_no_link_is_left_for_is_refused() {
         .build()
         .unwrap_err();
     assert_eq!(error.kind(), Kind::Misconfigured);
-    assert!(error.message().contains("`id`") && error.hint().is_some(), "{error}");
+    assert!(
+        error.message().contains("`id`") && error.hint().is_some(),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -163,7 +201,10 @@ async fn the_snapshot_serves_until_its_time_is_over_or_the_value_is_refused() {
     resolver.resolve(&name("k")).await.result.unwrap();
     memory.fail("k", Some(Error::new(Kind::Unavailable, "down")));
     resolver.resolve(&name("k")).await.result.unwrap_err();
-    assert!(resolver.cached(&name("k")).is_some(), "an outage takes nothing away");
+    assert!(
+        resolver.cached(&name("k")).is_some(),
+        "an outage takes nothing away"
+    );
     memory.fail("k", Some(Error::new(Kind::Denied, "no")));
     resolver.resolve(&name("k")).await.result.unwrap_err();
     assert!(resolver.cached(&name("k")).is_none(), "a denial does");
@@ -172,10 +213,16 @@ async fn the_snapshot_serves_until_its_time_is_over_or_the_value_is_refused() {
 #[tokio::test]
 async fn an_address_uses_the_settings_of_its_link() {
     let memory = Memory::new().with("prod/db#password", b"v");
-    let resolver =
-        Resolver::builder("p", "d").link(Link::new("vault", Arc::new(memory))).build().unwrap();
-    let found = resolver.resolve_address(&"vault://prod/db#password".parse().unwrap()).await;
+    let resolver = Resolver::builder("p", "d")
+        .link(Link::new("vault", Arc::new(memory)))
+        .build()
+        .unwrap();
+    let found = resolver
+        .resolve_address(&"vault://prod/db#password".parse().unwrap())
+        .await;
     assert_eq!(found.result.unwrap().expose(), b"v");
-    let unknown = resolver.resolve_address(&"nowhere://x".parse().unwrap()).await;
+    let unknown = resolver
+        .resolve_address(&"nowhere://x".parse().unwrap())
+        .await;
     assert_eq!(unknown.result.unwrap_err().kind(), Kind::Misconfigured);
 }

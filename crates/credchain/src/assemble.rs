@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::shim::TrustVerdict;
-use credchain_config::{CredentialSpec, Loaded, OAuth2Spec, ProviderSpec};
+use credchain_config::{CredentialSpec, Loaded, OAuth2Spec, ProviderSpec, TrustVerdict};
 use credchain_core::layers::{self, LayerSettings};
 use credchain_core::{
-    Context, Credential, Error, Kind, Link, Provider, Refusing, Registration, Registry, Resolver,
-    ResolverBuilder, Result, Setup, TrustNeed, Value,
+    Context, Credential, Error, Kind, Link, LinkName, Provider, Refusing, Registration, Registry,
+    Resolver, ResolverBuilder, Result, Setup, TrustNeed, Value,
 };
 
 /// Builds the resolver of a project. A link that may not be used, or that this build does not
@@ -34,10 +33,12 @@ pub(crate) fn resolver(
         }
     }
     for spec in project.credentials.values() {
-        builder = builder.credential(credential(spec));
+        builder = builder.credential(credential(spec, verdict));
     }
     for spec in project.oauth2.values() {
-        builder = builder.link(token_link(spec)?).credential(token(spec)?);
+        builder = builder
+            .link(token_link(spec, verdict)?)
+            .credential(token(spec)?);
     }
     builder.build()
 }
@@ -58,8 +59,8 @@ fn link(
             .with_hint("`resolve providers` lists what this build has");
         return Ok(link(Arc::new(Refusing::new(error))));
     };
-    if let Some(error) = verdict.refusal(&spec.name) {
-        return Ok(link(Arc::new(Refusing::new(error))));
+    if let Some(untrusted) = verdict.link(&spec.name) {
+        return Ok(link(Arc::new(Refusing::new(untrusted.error()))));
     }
     let reactions = layers::reactions(&spec.common).map_err(at_link)?;
     let settings = layer_settings(registration, spec).map_err(at_link)?;
@@ -87,11 +88,13 @@ fn layer_settings(registration: &Registration, spec: &ProviderSpec) -> Result<La
     base.changed_by(&spec.common)
 }
 
-fn credential(spec: &CredentialSpec) -> Credential {
+fn credential(spec: &CredentialSpec, verdict: &TrustVerdict) -> Credential {
     let mut credential = Credential::new(spec.name.clone());
     credential.env.clone_from(&spec.env);
     credential.default.clone_from(&spec.default);
     credential.allow_empty = spec.allow_empty || !spec.secret;
+    let refused = |link: &LinkName| Some((link.clone(), verdict.read(link, &spec.name)?.error()));
+    credential.refused = spec.links.iter().filter_map(refused).collect();
     credential.value = match &spec.template {
         Some(template) => Value::Template(template.clone()),
         None => Value::Stored {
@@ -103,8 +106,11 @@ fn credential(spec: &CredentialSpec) -> Credential {
 }
 
 /// Tokens need a token source, which this build does not have; asking for one says so.
-fn token_link(spec: &OAuth2Spec) -> Result<Link> {
-    let error = Error::new(Kind::Unsupported, "this build requests no OAuth2 tokens");
+fn token_link(spec: &OAuth2Spec, verdict: &TrustVerdict) -> Result<Link> {
+    let error = match verdict.oauth2(&spec.name) {
+        Some(untrusted) => untrusted.error(),
+        None => Error::new(Kind::Unsupported, "this build requests no OAuth2 tokens"),
+    };
     Ok(Link::named(
         token_link_name(spec)?,
         Arc::new(Refusing::new(error)),
@@ -122,7 +128,7 @@ fn token(spec: &OAuth2Spec) -> Result<Credential> {
     Ok(credential)
 }
 
-fn token_link_name(spec: &OAuth2Spec) -> Result<credchain_core::LinkName> {
+fn token_link_name(spec: &OAuth2Spec) -> Result<LinkName> {
     format!("oauth2-{}", spec.name)
         .parse()
         .map_err(|error: credchain_core::NameError| Error::new(Kind::Invalid, error.to_string()))

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use credchain_config::is_loader_variable;
 use credchain_core::{Error, Kind, LinkName, Name, Result, block_on};
 
 use crate::Credchain;
@@ -78,33 +79,23 @@ impl Credchain {
     /// For each of `names` that would set a variable which programs obey, such as `LD_PRELOAD`,
     /// without the user's trust: the refusal.
     pub fn refused_injections(&self, names: &[Name]) -> Vec<Error> {
-        names
-            .iter()
-            .filter_map(|name| {
-                let variable = self.env_name(name);
-                if !self.verdict().refuses_variable(&variable) {
-                    return None;
-                }
+        let refused = |name: &Name| {
+            if self.loaded().configured {
+                return Some(self.verdict().injected(name)?.error());
+            }
+            // A `.env` comes with a cloned repository like a configuration does.
+            let variable = self.env_name(name);
+            is_loader_variable(&variable).then(|| {
                 let message = format!("`{variable}` makes programs load or run other things");
-                let hint = if self.loaded().configured {
-                    "`resolve trust` allows it, after a look at the configuration".to_owned()
-                } else {
-                    "take it out of `.env`, or leave it out with `--only`".to_owned()
-                };
-                Some(
-                    Error::new(Kind::Untrusted, message)
-                        .for_credential(name)
-                        .with_hint(hint),
-                )
+                Error::new(Kind::Untrusted, message)
+                    .for_credential(name)
+                    .with_hint("take it out of `.env`, or leave it out with `--only`")
             })
-            .collect()
+        };
+        names.iter().filter_map(refused).collect()
     }
 
     /// The environment variables that hold credchain's own secrets, which programs do not get.
-    #[expect(
-        clippy::unused_self,
-        reason = "what they are is going to depend on the project"
-    )]
     pub fn secret_variables(&self) -> &'static [&'static str] {
         #[cfg(feature = "age")]
         return credchain_provider_age::SECRET_VARIABLES;

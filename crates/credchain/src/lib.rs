@@ -26,7 +26,8 @@ mod declared;
 mod open;
 mod providers;
 mod random;
-mod shim;
+#[cfg(feature = "age")]
+mod sharing;
 mod store;
 
 pub use credchain_config as config;

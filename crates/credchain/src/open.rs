@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::shim::TrustVerdict;
-use credchain_config::{Diagnostics, Discovery, Loaded, Project};
+use credchain_config::{Diagnostics, Discovery, Loaded, Project, TrustStore, TrustVerdict};
 use credchain_core::{Context, Error, Kind, Name, Registry, Resolution, Resolver, Result, Secret};
 
 use crate::{assemble, providers};
@@ -110,6 +109,11 @@ impl Credchain {
         &self.verdict
     }
 
+    /// Where the user's trust in configurations is remembered.
+    pub fn trust_store(&self) -> TrustStore {
+        TrustStore::open(self.project().state_home.clone().unwrap_or_default())
+    }
+
     /// The provider types of this build.
     pub fn registry(&self) -> &Registry {
         &self.registry
@@ -185,7 +189,7 @@ impl Opener {
         }
         let registry = providers::registry()?;
         let loaded = credchain_config::load(&discovery, &registry)?;
-        let verdict = TrustVerdict;
+        let verdict = trust_store(&discovery).check(&loaded);
         let resolver =
             assemble::resolver(&loaded, &verdict, &registry, &self.context, self.timeout)?;
         Ok(Credchain {
@@ -195,6 +199,11 @@ impl Opener {
             resolver,
         })
     }
+}
+
+/// Where trust is remembered. Without a home directory nothing is, and nothing is trusted.
+fn trust_store(discovery: &Discovery) -> TrustStore {
+    TrustStore::open(discovery.state_home.clone().unwrap_or_default())
 }
 
 impl From<Diagnostics> for OpenError {

@@ -29,10 +29,7 @@ impl Credchain {
     pub fn write_link(&self, name: &Name, to: Option<&LinkName>) -> Result<&Link> {
         let resolver = self.resolver();
         if let Some(to) = to.or(self.project().write.as_ref()) {
-            let link = resolver.link(to).ok_or_else(|| {
-                Error::new(Kind::Misconfigured, format!("no provider is named `{to}`"))
-                    .with_hint("`resolve providers` lists the providers of this project")
-            })?;
+            let link = self.link(to)?;
             if !link.provider().capabilities().write {
                 return Err(Error::new(Kind::Unsupported, "it cannot be written").at(to.clone()));
             }
@@ -98,6 +95,49 @@ impl Credchain {
         Ok(Address {
             link: link.name().clone(),
             reference: place,
+        })
+    }
+
+    /// Writes the value of one place at one link, reads it back, and tells its new version.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    pub async fn set_at(
+        &self,
+        address: &Address,
+        value: &Secret,
+        options: &SetOptions,
+    ) -> Result<Version> {
+        let link = self.link(&address.link)?;
+        if !link.provider().capabilities().write {
+            let error = Error::new(Kind::Unsupported, "it cannot be written");
+            return Err(error.at(address.link.clone()));
+        }
+        self.write(link, &address.reference, value, options).await
+    }
+
+    /// Removes the value of one place at one link.
+    ///
+    /// # Errors
+    /// As the provider's [`delete`](credchain_core::Provider::delete).
+    pub async fn delete_at(&self, address: &Address) -> Result<()> {
+        let link = self.link(&address.link)?;
+        let cx = self.resolver().context();
+        let deleted = link.provider().delete(&address.reference, &cx).await;
+        deleted.map_err(|error| error.at(address.link.clone()))
+    }
+
+    /// The link of this name.
+    ///
+    /// # Errors
+    /// [`Kind::Misconfigured`] if the configuration has none.
+    pub fn link(&self, name: &LinkName) -> Result<&Link> {
+        self.resolver().link(name).ok_or_else(|| {
+            Error::new(
+                Kind::Misconfigured,
+                format!("no provider is named `{name}`"),
+            )
+            .with_hint("`resolve providers` lists the providers of this project")
         })
     }
 

@@ -32,6 +32,8 @@ pub struct Credential {
     pub default: Option<Secret>,
     /// Whether an empty value is a value.
     pub allow_empty: bool,
+    /// Links that must not be asked for it, with the failure they stand for.
+    pub refused: BTreeMap<LinkName, Error>,
 }
 
 /// Where a declared credential's value comes from.
@@ -62,6 +64,7 @@ impl Credential {
             value,
             default: None,
             allow_empty: false,
+            refused: BTreeMap::new(),
         }
     }
 
@@ -171,7 +174,10 @@ impl Resolver {
                 (link.name().clone(), at)
             })
             .collect();
-        let item = Item::new(self.naming(name), links).at(&at);
+        let mut item = Item::new(self.naming(name), links).at(&at);
+        if let Some(declared) = self.0.credentials.get(name) {
+            item = item.refusing(&declared.spec.refused);
+        }
         let mut all = resolve_batch(&[item], &self.0.context()).await;
         all.swap_remove(0)
     }
@@ -284,6 +290,7 @@ impl Inner {
                             .at(at)
                             .or(declared.spec.default.as_ref())
                             .allow_empty(declared.spec.allow_empty)
+                            .refusing(&declared.spec.refused)
                     }
                 };
                 match without {
