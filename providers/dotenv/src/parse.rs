@@ -141,9 +141,10 @@ impl<'a> Parser<'a> {
         let value = token.map(|token| self.value(token, line)).transpose()?;
         let entries = &mut self.parsed.entries;
         // A quoted key may span lines, and line ends are alike in it as in values.
-        let key = match key.contains('\r') {
-            true => Cow::Owned(key.replace("\r\n", "\n").replace('\r', "\n")),
-            false => Cow::Borrowed(key),
+        let key = if key.contains('\r') {
+            Cow::Owned(key.replace("\r\n", "\n").replace('\r', "\n"))
+        } else {
+            Cow::Borrowed(key)
         };
         if let Some(at) = self.index.get(&key) {
             entries[*at].value = value;

@@ -160,7 +160,7 @@ impl Dotenv {
     }
 
     /// The file to write a key to: where it takes effect now, else the one that counts most.
-    async fn home_of(&self, key: &str, cx: &Context) -> Result<(PathBuf, bool)> {
+    async fn home_of(&self, key: &str, cx: &Context) -> Result<PathBuf> {
         let mut places = self.settings.places();
         for path in &places {
             if self
@@ -168,10 +168,10 @@ impl Dotenv {
                 .await?
                 .is_some_and(|loaded| loaded.get(key).is_some())
             {
-                return Ok((path.clone(), true));
+                return Ok(path.clone());
             }
         }
-        Ok((places.swap_remove(0), false))
+        Ok(places.swap_remove(0))
     }
 }
 
@@ -231,21 +231,13 @@ impl Provider for Dotenv {
         cx: &Context,
     ) -> Result<Version> {
         let key = self.key(reference)?.into_owned();
-        if matches!(options.expect, Expect::Version(_)) {
-            return Err(Error::unsupported("a version of a value"));
+        // Under the lock it could be checked, but an editor takes no lock.
+        if options.expect != Expect::Any {
+            return Err(Error::unsupported("a condition for writing"));
         }
-        let absent = options.expect == Expect::Absent;
-        let taken = || Error::new(Kind::Conflict, "there is a value already");
-        let (path, found) = self.home_of(&key, cx).await?;
-        if absent && found {
-            return Err(taken());
-        }
+        let path = self.home_of(&key, cx).await?;
         let value = value.clone();
         self.update(path, true, move |before| {
-            // Asked again under the lock.
-            if absent && edit::has(before, &key) {
-                return Err(taken());
-            }
             edit::set(before, &key, value.expose()).map(Some)
         })
         .await?;

@@ -263,9 +263,9 @@ fn single_quotes_are_the_one_difference() {
 fn what_is_quoted_python_dotenv_reads_back_as_well() {
     let mut random = Random(7);
     let mut values: Vec<String> = (0..500).map(|_| random.some(12, TOKENS)).collect();
-    values
-        .iter_mut()
-        .for_each(|value| value.retain(|c| c != '\0'));
+    for value in &mut values {
+        value.retain(|c| c != '\0');
+    }
     let env = BTreeMap::from([("HOST".to_owned(), "poison".to_owned())]);
     let requests: Vec<_> = values
         .iter()

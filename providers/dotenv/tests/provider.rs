@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use credchain_core::{
-    Context, Environment, Error, Expect, Kind, LinkName, Naming, Project, Provider, Reference,
-    Registry, Secret, SetOptions, Settings, Setup,
+    Context, Environment, Error, Kind, LinkName, Naming, Project, Provider, Reference, Registry,
+    Secret, SetOptions, Settings, Setup,
 };
 use credchain_provider_dotenv::Dotenv;
 use serde_json::json;
@@ -237,23 +237,6 @@ async fn what_cannot_be_written_is_invalid_and_makes_no_file() {
         );
     }
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
-}
-
-#[tokio::test]
-async fn absent_is_expected_under_the_lock() {
-    let root = project([]);
-    let dotenv = configured(root.path(), json!({}));
-    let options = SetOptions::expecting(Expect::Absent);
-    let value = Secret::new("v");
-    dotenv
-        .set(&reference("A"), &value, &options, &cx())
-        .await
-        .unwrap();
-    let error = dotenv
-        .set(&reference("A"), &value, &options, &cx())
-        .await
-        .unwrap_err();
-    assert_eq!(error.kind(), Kind::Conflict);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

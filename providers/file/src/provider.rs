@@ -135,7 +135,7 @@ impl Inner {
         value
     }
 
-    fn write(&self, path: &Path, reference: &Reference, value: &Secret, new: bool) -> Result<()> {
+    fn write(&self, path: &Path, reference: &Reference, value: &Secret) -> Result<()> {
         self.acceptable(value)?;
         if self.settings.is_explicit() && !path.exists() {
             write::make_directory(path)?;
@@ -147,7 +147,7 @@ impl Inner {
         {
             write::make_directory(parent)?;
         }
-        write::write(&target, value.expose(), new)
+        write::write(&target, value.expose())
     }
 
     /// A value that would not be read back as it is must not be written.
@@ -199,15 +199,12 @@ impl Provider for Files {
         options: &SetOptions,
         cx: &Context,
     ) -> Result<Version> {
-        if matches!(options.expect, Expect::Version(_)) {
-            return Err(Error::unsupported("a version of a file"));
+        if options.expect != Expect::Any {
+            return Err(Error::unsupported("a condition for writing"));
         }
-        let new = options.expect == Expect::Absent;
         let (reference, value) = (reference.clone(), value.clone());
-        self.off_thread(cx, move |inner, path| {
-            inner.write(path, &reference, &value, new)
-        })
-        .await?;
+        self.off_thread(cx, move |inner, path| inner.write(path, &reference, &value))
+            .await?;
         Version::new("current")
     }
 

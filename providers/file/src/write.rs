@@ -1,7 +1,7 @@
 //! Replacing a file as a whole, so that nobody ever reads half of one.
 
 use std::fs::{self, DirBuilder};
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 
 use credchain_core::{Error, Kind, Result};
@@ -21,8 +21,8 @@ pub(crate) fn make_directory(path: &Path) -> Result<()> {
         .map_err(|error| refused(Refused::Io(error), path))
 }
 
-/// Puts `value` at `path`: whole, synced, with mode 0600. With `new` only if nothing is there.
-pub(crate) fn write(path: &Path, value: &[u8], new: bool) -> Result<()> {
+/// Puts `value` at `path`: whole, synced, with mode 0600.
+pub(crate) fn write(path: &Path, value: &[u8]) -> Result<()> {
     let io = |error| refused(Refused::Io(error), path);
     let parent = path.parent().unwrap_or(path);
     replaceable(path)?;
@@ -32,18 +32,7 @@ pub(crate) fn write(path: &Path, value: &[u8], new: bool) -> Result<()> {
         .map_err(io)?;
     next.write_all(value).map_err(io)?;
     next.as_file().sync_all().map_err(io)?;
-    let renamed = if new {
-        next.persist_noclobber(path)
-    } else {
-        next.persist(path)
-    };
-    match renamed {
-        Err(failed) if failed.error.kind() == ErrorKind::AlreadyExists => {
-            return Err(Error::new(Kind::Conflict, "there is a value already"));
-        }
-        Err(failed) => return Err(io(failed.error)),
-        Ok(_) => {}
-    }
+    next.persist(path).map_err(|failed| io(failed.error))?;
     sync(parent).map_err(io)
 }
 

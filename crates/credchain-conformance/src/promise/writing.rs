@@ -219,11 +219,11 @@ pub async fn a_deleted_value_is_not_found(subject: &Subject) -> Verdict {
 
 /// `list` names what is stored, without values; what it names can be read; a prefix narrows it.
 pub async fn lists_what_was_set(subject: &Subject) -> Verdict {
-    let cx = subject.context();
     let places = [
         subject.planted("listed_a").await?,
         subject.planted("listed_b").await?,
     ];
+    let cx = subject.context();
     let everything = subject.provider().list(None, &cx).await;
     if !subject.capabilities().list {
         return must_fail(
