@@ -132,6 +132,15 @@ impl StoreSettings {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// The files that identities are read from when the environment names none; the first is
+    /// where a new one belongs. Empty if the identity is a credential.
+    pub fn identities(&self) -> &[PathBuf] {
+        match &self.source {
+            Source::Files(files) => files,
+            Source::Credential(_) => &[],
+        }
+    }
 }
 
 fn source(table: &Settings, project: &Project, env: &Environment) -> Result<Source> {

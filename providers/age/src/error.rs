@@ -54,7 +54,7 @@ const TABLE: &[(Fault, Kind, &str, &str)] = {
         (F::WorldWritable, K::Misconfigured, "anybody on this machine could have changed it", "`chmod o-w {}`"),
         (F::Foreign, K::Misconfigured, "it belongs to another user", "`ls -ld {}` shows to whom; it has to belong to you or to root"),
         (F::Refused, K::Denied, "the system refuses access", "`ls -ld {}` shows who may read and write it"),
-        (F::ReadOnly, K::Misconfigured, "the file system is read-only; nothing was changed", "write with the credential's source at hand, or choose another `path` for the age provider"),
+        (F::ReadOnly, K::Misconfigured, "the file system is read-only; nothing was changed", "remount it writable, or set another `path` for the age provider"),
         (F::BadPath, K::Misconfigured, "this path cannot lead to a file", "check `path` and `identity` of the age provider"),
         (F::DiskFull, K::Unavailable, "no space left on the device; nothing was changed", "`df {}` shows what is full"),
         (F::NoLocks, K::Misconfigured, "this file system cannot lock files, so writers could lose each other's writes; nothing was changed", "keep the store on a local disk"),

@@ -61,7 +61,8 @@ pub(crate) fn create_private(path: &Path, bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// Writes a new store, in a new directory if need be; `false` if there is a file already, which stays as it is.
+/// Writes a new store, in a new directory if need be; `false` if there is a file already, which
+/// stays as it is.
 pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<bool> {
     let directory = parent(path);
     fs::create_dir_all(&directory).map_err(|error| io_error(&directory, error))?;
@@ -88,8 +89,9 @@ pub(crate) struct Held {
 impl Held {
     /// Waits for the other writers; nothing if there is no store.
     pub(crate) fn wait(path: &Path, cx: &Context) -> Result<Option<Self>> {
-        let until = cx.clock().monotonic() + cx.remaining().unwrap_or(PATIENCE);
+        let patience = cx.remaining().unwrap_or(PATIENCE);
         let mut pause = Duration::from_micros(200);
+        let mut waited = Duration::ZERO;
         loop {
             // SECURITY: writing through a link would put the file where somebody else decides.
             if path.is_symlink() {
@@ -106,11 +108,13 @@ impl Held {
                     return Err(Fault::NoLocks.at(path).with_source(error));
                 }
             }
-            if cx.clock().monotonic() >= until {
+            if waited >= patience {
                 return Err(Fault::Busy.at(path));
             }
             // Random, so that of many writers none is always the last.
-            thread::sleep(pause.mul_f64(0.5 + cx.fraction()));
+            let nap = pause.mul_f64(0.5 + cx.fraction());
+            thread::sleep(nap);
+            waited += nap;
             pause = (pause * 2).min(Duration::from_millis(20));
         }
     }
@@ -334,6 +338,10 @@ fn temporary_prefix(path: &Path, mark: &str) -> String {
 }
 
 /// Makes a rename last through a power failure.
+#[cfg_attr(
+    not(unix),
+    expect(clippy::unnecessary_wraps, reason = "directories are not synced there")
+)]
 fn sync_directory(directory: &Path) -> Result<()> {
     #[cfg(unix)]
     match File::open(directory).and_then(|file| file.sync_all()) {

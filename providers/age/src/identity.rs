@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use age::secrecy::ExposeSecret as _;
-use credchain_core::{Context, Error, Kind, Result};
+use credchain_core::{Context, Error, Kind, Result, Secret};
 use zeroize::Zeroizing;
 
 use crate::envelope::{Envelope, is_age, seal};
@@ -30,23 +30,40 @@ pub(crate) const PASSPHRASE: &str = "CREDCHAIN_PASSPHRASE";
 /// # Errors
 /// [`Kind::Conflict`] if the file exists: it is never overwritten.
 pub fn generate_identity(path: &Path, passphrase: Option<&Passphrase>) -> Result<Recipient> {
-    let identity = age::x25519::Identity::generate();
-    let recipient = identity.to_public();
-    let secret = identity.to_string();
-    let text = Zeroizing::new(format!(
-        "# public key: {recipient}\n{}\n",
-        secret.expose_secret()
-    ));
-    let bytes = match passphrase {
-        None => Zeroizing::new(text.as_bytes().to_vec()),
+    let (text, recipient) = new_identity();
+    match passphrase {
+        None => files::create_private(path, text.expose())?,
         Some(passphrase) => {
-            let recipient = passphrase.recipient();
-            let sealed = seal(text.as_bytes(), std::iter::once(&recipient as _));
-            Zeroizing::new(sealed.map_err(|error| sealing(&error))?)
+            let lock = passphrase.recipient();
+            let sealed = seal(text.expose(), std::iter::once(&lock as _));
+            files::create_private(path, &sealed.map_err(|error| sealing(&error))?)?;
         }
-    };
-    files::create_private(path, &bytes)?;
-    Ok(Recipient::from_x25519(recipient))
+    }
+    Ok(recipient)
+}
+
+/// Makes an X25519 identity to be kept elsewhere, such as in a keyring: the text of an identity
+/// file, and its public key.
+///
+/// ```
+/// let (identity, recipient) = credchain_provider_age::new_identity();
+/// assert!(identity.expose_text().unwrap().contains(recipient.key()));
+/// ```
+pub fn new_identity() -> (Secret, Recipient) {
+    let identity = age::x25519::Identity::generate();
+    let recipient = Recipient::from_x25519(identity.to_public());
+    let secret = identity.to_string();
+    let parts = [
+        "# public key: ",
+        recipient.key(),
+        "\n",
+        secret.expose_secret(),
+        "\n",
+    ];
+    // Of the right size from the start: a string that grows leaves copies behind.
+    let mut text = String::with_capacity(parts.iter().map(|part| part.len()).sum());
+    text.extend(parts);
+    (Secret::from(text), recipient)
 }
 
 /// The public keys of the identities in a file, one for each. Asks for the passphrase of an
@@ -299,7 +316,7 @@ fn bad_identity(source: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use credchain_core::{Environment, Secret};
+    use credchain_core::Environment;
 
     use super::*;
 

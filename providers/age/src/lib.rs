@@ -18,7 +18,7 @@ use std::sync::Arc;
 use credchain_core::{Registration, TrustNeed, register_provider};
 
 pub use crate::config::StoreSettings;
-pub use crate::identity::{SECRET_VARIABLES, generate_identity, recipients_of};
+pub use crate::identity::{SECRET_VARIABLES, generate_identity, new_identity, recipients_of};
 pub use crate::passphrase::Passphrase;
 pub use crate::provider::Age;
 pub use crate::recipients::Recipient;

@@ -1,7 +1,6 @@
 //! The store as a provider.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -63,9 +62,9 @@ impl Age {
         })
     }
 
-    /// Where the store is.
-    pub fn path(&self) -> &Path {
-        self.store.settings.path()
+    /// Which store this is, and what opens it.
+    pub fn settings(&self) -> &StoreSettings {
+        &self.store.settings
     }
 
     async fn document(&self, cx: &Context) -> Result<Arc<Document>> {
@@ -261,7 +260,7 @@ impl Versioned for Age {
 impl fmt::Debug for Age {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Age")
-            .field("path", &self.path())
+            .field("path", &self.settings().path())
             .finish_non_exhaustive()
     }
 }

@@ -11,7 +11,9 @@ use std::process::{Command, Stdio};
 
 use common::{World, at, create, get, set, text, tool};
 use credchain_core::{Kind, Provider as _, Secret, SetOptions};
-use credchain_provider_age::{Age, Passphrase, Protection, StoreSettings, recipients_of};
+use credchain_provider_age::{
+    Age, Passphrase, Protection, StoreSettings, generate_identity, recipients_of,
+};
 use serde_json::{Value, json};
 
 fn decrypted(world: &World, identity: &str) -> Value {
@@ -195,9 +197,9 @@ async fn an_ssh_key_with_a_passphrase_is_unlocked_when_it_is_needed() {
 }
 
 /// The `age` tool asks for a passphrase on a terminal only, which `script` provides.
-fn age_with_passphrase(path: &str, passphrase: &str) -> String {
+fn age_with_passphrase(arguments: &str, passphrase: &str) -> String {
     let mut child = Command::new("script")
-        .args(["-qec", &format!("age -d '{path}'"), "/dev/null"])
+        .args(["-qec", &format!("age -d {arguments}"), "/dev/null"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -207,6 +209,21 @@ fn age_with_passphrase(path: &str, passphrase: &str) -> String {
     let output = child.wait_with_output().unwrap();
     drop(stdin);
     String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn the_age_tool_opens_a_store_with_an_identity_that_has_a_passphrase() {
+    let world = World::new();
+    let identity = world.directory.path().join("home/locked");
+    let passphrase = Passphrase::new(&Secret::new("open sesame"))
+        .unwrap()
+        .with_work_factor(8);
+    let recipient = generate_identity(&identity, Some(&passphrase)).unwrap();
+    create(&world.age(), &[&recipient, &world.recipient]).await;
+    set(&world.age(), "default/k", b"v").await.unwrap();
+    let arguments = format!("-i {} {}", text(&identity), text(&world.path()));
+    let shown = age_with_passphrase(&arguments, "open sesame");
+    assert!(shown.contains(r#""value": "v""#), "{shown}");
 }
 
 #[tokio::test]
