@@ -26,12 +26,15 @@ pub(crate) struct Launch {
     pub(crate) directory: PathBuf,
     /// Whether processes that the child left in its group are ended with it.
     pub(crate) sweep: bool,
+    /// Whether it gets something to read. Otherwise its stdin is the null device: there are tools
+    /// that take any pipe, even an empty one, for a value to be stored.
+    pub(crate) stdin: bool,
 }
 
 /// A started child: its handle and its three pipes.
 pub(crate) struct Started {
     pub(crate) handle: Handle,
-    pub(crate) stdin: ToChild<ChildStdin>,
+    pub(crate) stdin: Option<ToChild<ChildStdin>>,
     pub(crate) stdout: FromChild<ChildStdout>,
     pub(crate) stderr: FromChild<ChildStderr>,
 }
@@ -60,7 +63,11 @@ pub(crate) fn start(launch: &Launch) -> io::Result<Started> {
         .env_clear()
         .envs(launch.env.iter().map(|(name, value)| (name, value)))
         .current_dir(&launch.directory)
-        .stdin(Stdio::piped())
+        .stdin(if launch.stdin {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     #[cfg(unix)]
@@ -75,11 +82,14 @@ pub(crate) fn start(launch: &Launch) -> io::Result<Started> {
         exit: watch::Sender::new(None),
     }));
     handle.supervise(ringer, launch.sweep)?;
-    let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+    let (stdin, Some(stdout), Some(stderr)) = pipes else {
         handle.kill();
         return Err(io::Error::other("a pipe to the child is missing"));
     };
-    let stdin = ToChild::new(stdin, Bell::clone(&bell)).inspect_err(|_| handle.kill())?;
+    let stdin = stdin
+        .map(|pipe| ToChild::new(pipe, Bell::clone(&bell)))
+        .transpose()
+        .inspect_err(|_| handle.kill())?;
     Ok(Started {
         handle,
         stdin,

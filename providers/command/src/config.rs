@@ -226,6 +226,7 @@ fn own_recipe(settings: &Settings) -> Result<Option<Recipe>> {
         env: std::collections::BTreeMap::new(),
         encrypted: false,
         text_only: false,
+        tidy_paths: false,
         get: Call {
             args: get,
             output,
@@ -335,6 +336,7 @@ impl Common {
             env,
             directory: directory.to_owned(),
             sweep: self.sweep,
+            stdin: true,
         })
     }
 

@@ -6,6 +6,7 @@
 //! wrote before is still read to the last byte.
 
 use std::io::{self, Read, Write};
+#[cfg(unix)]
 use std::sync::Arc;
 
 use zeroize::{Zeroize as _, Zeroizing};

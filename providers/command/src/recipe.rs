@@ -45,6 +45,9 @@ pub(crate) struct Recipe {
     pub(crate) encrypted: bool,
     #[serde(default)]
     pub(crate) text_only: bool,
+    /// Paths are files in a tree: two that differ in an empty or `.` segment would be the same.
+    #[serde(default)]
+    pub(crate) tidy_paths: bool,
     pub(crate) get: Call,
     #[serde(default)]
     pub(crate) set: Option<Call>,
@@ -81,6 +84,9 @@ pub(crate) struct Call {
     /// The tool succeeds whatever happened: a write is confirmed by reading.
     #[serde(default)]
     pub(crate) read_back: bool,
+    /// The tool answers for folders too: only what its list has is a value.
+    #[serde(default)]
+    pub(crate) only_listed: bool,
     /// The tool does not tell whether there was something: read first.
     #[serde(default)]
     pub(crate) look_first: bool,

@@ -85,8 +85,11 @@ impl Session {
             started: cx.clock().monotonic(),
         };
         child::background("credchain-plugin-in", move || {
+            let Some(stdin) = &mut started.stdin else {
+                return;
+            };
             while let Ok(line) = inbox.recv()
-                && write_all(&mut started.stdin, &line)
+                && write_all(stdin, &line)
             {}
         })?;
         child::background("credchain-plugin-err", move || {

@@ -55,6 +55,9 @@ impl Tool {
         stdin: Zeroizing<Vec<u8>>,
         cx: &Context,
     ) -> Result<Zeroizing<Vec<u8>>> {
+        if let Some(reference) = reference.filter(|_| self.settings.recipe.tidy_paths) {
+            tidy(reference)?;
+        }
         let filled = fill(&call.args, reference, &self.common.project)?;
         let args = self
             .settings
@@ -64,7 +67,8 @@ impl Tool {
             .chain(filled)
             .map(OsString::from)
             .collect();
-        let launch = self.common.launch(args, cx).await?;
+        let mut launch = self.common.launch(args, cx).await?;
+        launch.stdin = call.stdin != Stdin::Nothing;
         let most = self.settings.request_timeout;
         let patience = cx.remaining().map_or(most, |left| left.min(most));
         let work = async {
@@ -109,6 +113,17 @@ impl Tool {
     /// Runs `get` for one document.
     async fn read(&self, reference: &Reference, cx: &Context) -> Result<Document<'_>> {
         let call = &self.settings.recipe.get;
+        if call.only_listed {
+            let whole = reference.clone().without_field();
+            if !self
+                .list(None, cx)
+                .await?
+                .iter()
+                .any(|listed| listed.reference == whole)
+            {
+                return Err(Error::not_found());
+            }
+        }
         let stdin = input(call.stdin, reference, None, &SetOptions::default())?;
         let output = self.call(call, Some(reference), stdin, cx).await?;
         Document::parse(call, output)
@@ -268,6 +283,24 @@ fn whole(reference: &Reference, call: &Call) -> Result<()> {
     Ok(())
 }
 
+/// One place has one name; a leading `/` is only another way to start at the top.
+fn tidy(reference: &Reference) -> Result<()> {
+    let path = reference
+        .path()
+        .strip_prefix('/')
+        .unwrap_or(reference.path());
+    if path
+        .split('/')
+        .any(|segment| segment.is_empty() || segment == ".")
+    {
+        return Err(Error::new(
+            Kind::Invalid,
+            "a path here has no empty and no `.` segments",
+        ));
+    }
+    Ok(())
+}
+
 /// What the tool gets on stdin.
 fn input(
     form: Stdin,
@@ -344,7 +377,9 @@ async fn run(launch: &Launch, input: Zeroizing<Vec<u8>>, cap: usize) -> std::io:
     let (stderr_sender, stderr) = oneshot::channel();
     let ended = started.handle.clone();
     child::background("credchain-command-in", move || {
-        write_all(&mut started.stdin, &input);
+        if let Some(stdin) = &mut started.stdin {
+            write_all(stdin, &input);
+        }
     })?;
     child::background("credchain-command-err", move || {
         let _ = stderr_sender.send(read_head(&mut started.stderr, MAX_STDERR).0);

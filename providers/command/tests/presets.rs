@@ -6,107 +6,13 @@
 
 mod support;
 
-use std::ffi::OsString;
-use std::path::Path;
-use std::process::{Command as Process, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use credchain_core::{Context, Environment, Kind, Provider, Secret, SetOptions};
-use credchain_provider_command::Command;
-use serde_json::{Value, json};
-use support::{at, cx, merged, setup};
-use tempfile::TempDir;
-
-/// A home of its own for a tool, so that nothing of the developer's is read or changed.
-struct Home {
-    directory: TempDir,
-    variables: Vec<(OsString, OsString)>,
-}
-
-impl Home {
-    fn new() -> Self {
-        // Short, because the sockets of GnuPG live in it.
-        let directory = tempfile::Builder::new()
-            .prefix("cc")
-            .tempdir_in("/tmp")
-            .unwrap();
-        let mut home = Self {
-            directory,
-            variables: Vec::new(),
-        };
-        home.set("PATH", cx().env().get("PATH").unwrap());
-        home.set("HOME", home.path().to_owned());
-        home
-    }
-
-    fn path(&self) -> &Path {
-        self.directory.path()
-    }
-
-    fn set(&mut self, name: &str, value: impl Into<OsString>) {
-        self.variables.push((name.into(), value.into()));
-    }
-
-    /// Runs a tool to prepare the home; it has to succeed.
-    fn run(&self, program: &str, args: &[&str]) {
-        let output = Process::new(program)
-            .args(args)
-            .env_clear()
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .output()
-            .unwrap_or_else(|error| panic!("`{program}` is needed, see tests/PACKAGES: {error}"));
-        assert!(output.status.success(), "{program} {args:?}: {output:?}");
-    }
-
-    fn provider(&self, settings: Value) -> Arc<dyn Provider> {
-        let env = Environment::fixed(self.variables.clone());
-        let setup = setup(settings).with_context(Context::system().with_env(env));
-        Command::new(setup).build().unwrap()
-    }
-}
-
-/// A password store with a throwaway key.
-struct PasswordStore(Home);
-
-impl PasswordStore {
-    fn new() -> Self {
-        let mut home = Home::new();
-        let keys = home.path().join("gnupg");
-        std::fs::DirBuilder::new().create(&keys).unwrap();
-        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-        std::fs::set_permissions(&keys, private).unwrap();
-        home.set("GNUPGHOME", keys);
-        home.set("PASSWORD_STORE_DIR", home.path().join("store"));
-        let user = "test@example.invalid";
-        let key = [
-            "--batch",
-            "--quiet",
-            "--passphrase",
-            "",
-            "--quick-generate-key",
-            user,
-        ];
-        home.run(
-            "gpg",
-            &[&key[..], &["default", "default", "never"]].concat(),
-        );
-        home.run("pass", &["init", user]);
-        Self(home)
-    }
-
-    fn provider(&self) -> Arc<dyn Provider> {
-        self.0.provider(json!({"preset": "pass"}))
-    }
-}
-
-impl Drop for PasswordStore {
-    fn drop(&mut self) {
-        // The agent would notice by itself that its home is gone, but later.
-        self.0.run("gpgconf", &["--kill", "gpg-agent"]);
-    }
-}
+use credchain_core::{Kind, Provider, Secret, SetOptions};
+use serde_json::json;
+use support::home::{Home, PasswordStore};
+use support::{at, cx, merged};
 
 async fn write(provider: &Arc<dyn Provider>, place: &str, value: &[u8]) {
     let value = Secret::new(value);
@@ -368,10 +274,6 @@ async fn presets_written_from_documentation_ask_as_documented() {
     for (preset, asked) in [
         ("op", "read|--no-newline|op://v/i/password|"),
         ("bw", "--nointeraction|--raw|get|password|--|v/i/password|"),
-        (
-            "gopass",
-            "show|--noparsing|--nosync|--unsafe|--|v/i/password|",
-        ),
     ] {
         let provider = support::build(merged(json!({"preset": preset}), &json!({"program": tool})));
         assert_eq!(read(&provider, "v/i/password").await, asked.as_bytes());
@@ -380,4 +282,30 @@ async fn presets_written_from_documentation_ask_as_documented() {
             .unwrap();
         assert!(verified.is_none());
     }
+}
+
+#[tokio::test]
+async fn gopass_folders_and_exit_codes_are_read_as_documented() {
+    let directory = tempfile::tempdir().unwrap();
+    let tool = directory.path().join("gopass");
+    let script = r#"#!/bin/sh
+test -p /dev/stdin && exit 99
+case "$*" in
+    "ls --flat") printf 'v/i/password\nlocked\n' ;;
+    "show --noparsing --nosync --unsafe -- locked") exit 11 ;;
+    show*) printf 'pw\nuser: me\n' ;;
+esac
+"#;
+    std::fs::write(&tool, script).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&tool, mode).unwrap();
+    let provider = support::build(json!({"preset": "gopass", "program": tool}));
+    assert_eq!(read(&provider, "v/i/password").await, b"pw\nuser: me");
+    assert_eq!(read(&provider, "v/i/password#user").await, b"me");
+    assert_eq!(
+        fails(&provider, "v/i").await,
+        Kind::NotFound,
+        "a folder would be listed"
+    );
+    assert_eq!(fails(&provider, "locked").await, Kind::Unavailable);
 }
