@@ -248,6 +248,7 @@ impl<'a> Checker<'a, '_> {
         header: &Range<usize>,
     ) {
         let settings = || lists.iter().flat_map(|list| list.iter());
+        let mut misspelt = Vec::new();
         for (key, entry) in table {
             match settings().find(|setting| setting.key == key) {
                 Some(setting) => {
@@ -256,6 +257,7 @@ impl<'a> Checker<'a, '_> {
                     self.path.pop();
                 }
                 None => {
+                    misspelt.extend(nearest(key, settings().map(|one| one.key)));
                     self.unknown(key, &entry.key, &entry.node, settings().map(|one| one.key));
                 }
             }
@@ -265,7 +267,10 @@ impl<'a> Checker<'a, '_> {
             return;
         }
         let missing = |setting: &&Setting| {
-            setting.required && !table.contains_key(setting.key) && !scope.has(setting.key)
+            setting.required
+                && !table.contains_key(setting.key)
+                && !scope.has(setting.key)
+                && !misspelt.contains(&setting.key)
         };
         for setting in settings().filter(missing) {
             let path = self.path.join(".");

@@ -110,6 +110,15 @@ impl Diagnostic {
         self
     }
 
+    /// Whether it is about a part of a file that comes after the given byte of it.
+    pub(crate) fn is_after(&self, broken: &[(Arc<SourceFile>, usize)]) -> bool {
+        self.labels.first().is_some_and(|label| {
+            broken
+                .iter()
+                .any(|(file, from)| Arc::ptr_eq(file, &label.file) && label.span.end > *from)
+        })
+    }
+
     /// The text that a terminal shows, with the lines concerned.
     pub fn render(&self, colour: bool) -> String {
         render::report(std::slice::from_ref(self), colour)

@@ -9,7 +9,9 @@ mod layers;
 mod loaded;
 mod loader;
 mod model;
+mod reference;
 mod render;
+mod schema;
 mod shape;
 mod source;
 mod suggest;
@@ -25,6 +27,8 @@ pub use crate::model::{
     AuditSpec, ChainChoice, CredentialSpec, DEFAULT_CHAIN, DEFAULT_PROFILE, OAuth2Spec, OnFailure,
     Patterns, Project, ProviderSpec, RedactionRule, RedactionSpec, Replace, RotationSpec,
 };
+pub use crate::reference::reference_markdown;
+pub use crate::schema::schema;
 pub use crate::source::{Origin, SourceFile};
 pub use crate::suggest::nearest as did_you_mean;
 pub use crate::trust::{

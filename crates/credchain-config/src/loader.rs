@@ -50,7 +50,7 @@ pub fn load(discovery: &Discovery, registry: &Registry) -> Result<Loaded, Diagno
                 .unwrap_or_else(unexplained));
         }
     };
-    let parsed = Parsed::new(&found, &mut problems);
+    let mut parsed = Parsed::new(&found, &mut problems);
     let profile = discovery
         .profile
         .clone()
@@ -62,7 +62,7 @@ pub fn load(discovery: &Discovery, registry: &Registry) -> Result<Loaded, Diagno
     }
     let (mut active, idle): (Vec<Layer>, Vec<Layer>) = parsed
         .layers
-        .into_iter()
+        .drain(..)
         .partition(|layer| layer.profile.as_ref().is_none_or(|name| *name == profile));
     // Stable: roots of all files first, then the profile's tables in the same order.
     active.sort_by_key(|layer| layer.profile.is_some());
@@ -70,7 +70,11 @@ pub fn load(discovery: &Discovery, registry: &Registry) -> Result<Loaded, Diagno
     active.extend(variables);
     let arguments = environment::arguments(discovery, &active, registry, &mut problems);
     active.extend(arguments);
-    check::check(&active, &idle, registry, &mut problems);
+    let mut found_wrong = Vec::new();
+    check::check(&active, &idle, registry, &mut found_wrong);
+    // What was understood of a broken file is sound up to the break and guesswork after it.
+    found_wrong.retain(|problem| !problem.is_after(&parsed.broken));
+    problems.append(&mut found_wrong);
 
     let merged = Merged::new(active);
     let project = frame(discovery, &found, &profile, profiles);
@@ -111,11 +115,14 @@ impl From<&Diagnostics> for Error {
 /// The layers of all files, profiles taken apart.
 struct Parsed {
     layers: Vec<Layer>,
+    /// Files that cannot be read in full, and where that begins.
+    broken: Vec<(Arc<SourceFile>, usize)>,
 }
 
 impl Parsed {
     fn new(found: &Found, problems: &mut Vec<Diagnostic>) -> Self {
         let mut layers = Vec::new();
+        let mut broken = Vec::new();
         for (file, project) in [
             (&found.user, false),
             (&found.main, true),
@@ -123,8 +130,15 @@ impl Parsed {
         ] {
             let Some(file) = file else { continue };
             let (mut table, errors) = tree::parse(file.text());
-            for error in errors {
-                problems.push(syntax(file, &error));
+            problems.extend(
+                errors
+                    .iter()
+                    .filter(|one| one.is_duplicate())
+                    .map(|one| twice(file, one)),
+            );
+            if let Some(first) = errors.iter().find(|one| !one.is_duplicate()) {
+                problems.push(syntax(file, first));
+                broken.push((file.clone(), first.span.start));
             }
             let profiles = table.remove("profiles");
             let layer = |profile: Option<String>, table: Table| Layer {
@@ -159,7 +173,7 @@ impl Parsed {
                 }
             }
         }
-        Self { layers }
+        Self { layers, broken }
     }
 
     fn profiles(&self, _: &mut Vec<Diagnostic>) -> Vec<String> {
@@ -177,13 +191,22 @@ impl Parsed {
 
 fn syntax(file: &Arc<SourceFile>, error: &tree::SyntaxError) -> Diagnostic {
     hide_unknown_lines(file, error);
-    let end = error
-        .span
-        .end
-        .max(error.span.start + 1)
-        .min(file.text().len().max(1));
-    let place = Place::File(file.clone(), error.span.start.min(end)..end);
-    Diagnostic::error("config::syntax", "this is not TOML").at(&place, &error.message)
+    // A mistake at the end of a line is shown there and not on the next one.
+    let text = file.text();
+    let start = text.floor_char_boundary(error.span.start.min(text.len()));
+    let line_end = text[start..]
+        .find('\n')
+        .map_or(text.len(), |newline| start + newline);
+    let end = error.span.end.clamp(start, line_end);
+    Diagnostic::error("config::syntax", "this is not TOML")
+        .at(&Place::File(file.clone(), start..end), &error.message)
+}
+
+fn twice(file: &Arc<SourceFile>, error: &tree::SyntaxError) -> Diagnostic {
+    hide_unknown_lines(file, error);
+    Diagnostic::error("config::same-key", "a key or table is written twice")
+        .at(&Place::File(file.clone(), error.span.clone()), "again here")
+        .help("merge the two, or remove one")
 }
 
 /// A line that cannot be parsed may hold a secret at a key that nobody can tell: everything

@@ -165,9 +165,11 @@ impl Masked {
 
     /// Where a span of the file stands in the masked text.
     fn map(&self, span: &Range<usize>) -> Range<usize> {
-        let start = self.offset(span.start, false);
-        let end = self.offset(span.end, true).max(start);
-        start..end.min(self.text.len())
+        let start = self
+            .text
+            .floor_char_boundary(self.offset(span.start, false));
+        let end = self.text.ceil_char_boundary(self.offset(span.end, true));
+        start.min(end)..end
     }
 
     fn offset(&self, at: usize, is_end: bool) -> usize {

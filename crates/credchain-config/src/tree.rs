@@ -41,6 +41,13 @@ pub(crate) struct SyntaxError {
     pub(crate) span: Range<usize>,
 }
 
+impl SyntaxError {
+    /// Whether something is written twice, which leaves the rest of the file as clear as before.
+    pub(crate) fn is_duplicate(&self) -> bool {
+        self.message == "duplicate key"
+    }
+}
+
 /// Parses a document; what can be understood of a broken one comes with its mistakes.
 pub(crate) fn parse(text: &str) -> (Table, Vec<SyntaxError>) {
     let (table, errors) = DeTable::parse_recoverable(text);

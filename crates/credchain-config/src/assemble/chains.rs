@@ -95,8 +95,13 @@ fn fallback(cx: &mut Assembly<'_>) -> Arc<[LinkName]> {
 
 pub(super) fn unknown_link(cx: &Assembly<'_>, text: &str, place: &Place) -> Diagnostic {
     let mut known: Vec<&str> = cx.project.providers.keys().map(LinkName::as_str).collect();
-    known.extend(all_types(cx.registry));
-    known.dedup();
+    let types = all_types(cx.registry);
+    known.extend(types.into_iter().filter(|one| {
+        cx.project
+            .providers
+            .keys()
+            .all(|link| link.as_str() != *one)
+    }));
     Diagnostic::error(
         "config::unknown-link",
         "a chain names a link that does not exist",

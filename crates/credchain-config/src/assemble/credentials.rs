@@ -231,6 +231,24 @@ pub(super) fn inside(place: Place, text: &str, span: std::ops::Range<usize>) -> 
     }
 }
 
+/// The bytes of a name inside the expression that holds it.
+pub(super) fn name_in(
+    text: &str,
+    expression: std::ops::Range<usize>,
+    name: &Name,
+) -> std::ops::Range<usize> {
+    match text
+        .get(expression.clone())
+        .and_then(|inside| inside.find(name.as_str()))
+    {
+        Some(offset) => {
+            let start = expression.start + offset;
+            start..start + name.as_str().len()
+        }
+        None => expression,
+    }
+}
+
 fn variable(cx: &mut Assembly<'_>, name: &Name, fields: Fields<'_>) -> Option<String> {
     let text = fields.text("env")?;
     if is_variable(text) {
@@ -449,6 +467,7 @@ fn unfiltered_secrets(cx: &mut Assembly<'_>) {
                 .find(&path)
                 .and_then(|value| value.as_str())
                 .unwrap_or_default();
+            let span = name_in(text, span, part);
             let place = inside(cx.merged.value_place(&path), text, span);
             found.push(
                 Diagnostic::warning(

@@ -7,7 +7,7 @@ use credchain_core::{LinkName, Name};
 use figment::value::Value;
 
 use super::Assembly;
-use super::credentials::inside;
+use super::credentials::{inside, name_in};
 use crate::diagnostic::Diagnostic;
 use crate::model::Project;
 use crate::source::Place;
@@ -39,6 +39,7 @@ fn undeclared_parts(cx: &mut Assembly<'_>) {
                 .find(&path)
                 .and_then(Value::as_str)
                 .unwrap_or_default();
+            let span = name_in(text, span, part);
             let place = inside(cx.merged.value_place(&path), text, span);
             found.push(undeclared(cx, part.as_str(), &place));
         }
