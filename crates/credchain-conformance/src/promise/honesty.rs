@@ -124,6 +124,7 @@ pub async fn refuses_values_over_its_limit(subject: &Subject) -> Verdict {
 /// The conventional places of a credential are the same each time, can be asked, and, where
 /// writing works, the first one holds a value.
 pub async fn conventional_places_work(subject: &Subject) -> Verdict {
+    subject.planted("neighbour").await?;
     let name = format!("c{}_located", subject.nonce());
     let name = name
         .parse()

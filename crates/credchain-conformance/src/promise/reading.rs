@@ -16,6 +16,7 @@ const NO_FIELDS: &[Kind] = &[
 
 /// An empty value is `Ok` and empty; a missing one is `NotFound`.
 pub async fn tells_missing_from_empty(subject: &Subject) -> Verdict {
+    subject.planted("neighbour").await?;
     let (missing, empty) = (subject.fresh("missing"), subject.fresh("empty"));
     if subject.can_hold(b"") {
         subject.plant(&[(empty.clone(), Vec::new())]).await?;

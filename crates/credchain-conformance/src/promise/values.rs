@@ -162,6 +162,8 @@ pub async fn holds_hostile_names(subject: &Subject) -> Verdict {
     let (refused, names): (Vec<_>, Vec<_>) = hostile_names(subject.nonce())
         .into_iter()
         .partition(|name| subject.limits().name_refused(name));
+    // A store that nobody has written to yet may be `Absent` as a whole.
+    subject.planted("neighbour").await?;
     let mut planted = Vec::new();
     for (index, name) in names.iter().enumerate() {
         let place = subject.place(name);

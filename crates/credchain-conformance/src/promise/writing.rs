@@ -59,6 +59,7 @@ pub async fn expectations_hold(subject: &Subject) -> Verdict {
 }
 
 async fn no_expectations(subject: &Subject) -> Verdict {
+    subject.planted("neighbour").await?;
     let place = subject.fresh("no_expect");
     let expectations = [
         Expect::Absent,
