@@ -3,12 +3,15 @@
 mod app;
 mod cli;
 mod commands;
+mod declare;
 mod export;
 mod failure;
 mod fast;
+mod files;
 mod injection;
 mod output;
 mod shell;
+mod target;
 mod terminal;
 
 use std::process::ExitCode;
@@ -22,7 +25,10 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     // Building clap's command tree costs more than a whole look-up in the environment does, so
     // the one command that sits in loops and prompts goes past it.
-    let parsed = fast::parse(&arguments).map_or_else(|| cli::parse(arguments), Ok);
+    let parsed = match fast::parse(&arguments) {
+        Some(parsed) => Ok(parsed),
+        None => cli::parse(&arguments),
+    };
     let (global, command) = match parsed {
         Ok(parsed) => parsed,
         Err(code) => return code,

@@ -14,23 +14,21 @@ use crate::failure::Failure;
 /// Longest line taken at a prompt, in bytes. Longer values come from a file or standard input.
 const MAX_LINE: usize = 64 * 1024;
 
+/// What a terminal sends for Ctrl-C while it makes no signal of it.
+const CTRL_C: u8 = 0x03;
+
 /// Asks for a secret: nothing of what is typed is shown.
 pub(crate) fn ask_secret(question: &str) -> Result<Secret, Failure> {
     let mut terminal = Terminal::open()?;
-    terminal.say(question)?;
-    let line = terminal.hidden_line()?;
+    let line = terminal.hidden_line(question)?;
     Ok(Secret::new(line.to_vec()))
 }
 
 /// Asks a yes-or-no question; anything but yes is no.
 pub(crate) fn ask_yes(question: &str) -> Result<bool, Failure> {
     let mut terminal = Terminal::open()?;
-    terminal.say(&format!("{question} [y/N] "))?;
-    let mut answer = [0_u8; 256];
-    let length = terminal.0.read(&mut answer).map_err(reading)?;
-    let answer = String::from_utf8_lossy(&answer[..length])
-        .trim()
-        .to_ascii_lowercase();
+    let answer = terminal.shown_line(&format!("{question} [y/N] "))?;
+    let answer = answer.trim().to_ascii_lowercase();
     Ok(matches!(answer.as_str(), "y" | "yes"))
 }
 
@@ -57,10 +55,34 @@ impl Terminal {
             .map_err(|error| Failure::io("writing to the terminal", error))
     }
 
+    /// Reads a line as the terminal edits and shows it. Ctrl-C ends the line instead of this
+    /// process, which may have something to clean up.
+    fn shown_line(&mut self, question: &str) -> Result<String, Failure> {
+        let changed = Changed::start(&self.0, |modes| {
+            modes.local_modes -= LocalModes::ISIG;
+            modes.special_codes[SpecialCodeIndex::VEOL] = CTRL_C;
+        })?;
+        self.say(question)?;
+        let mut line = [0_u8; 256];
+        let length = self.0.read(&mut line).map_err(reading)?;
+        drop(changed);
+        if line[..length].contains(&CTRL_C) {
+            self.say("\n")?;
+            return Err(Failure::Interrupted);
+        }
+        Ok(String::from_utf8_lossy(&line[..length]).into_owned())
+    }
+
     /// Reads a line byte by byte with echo, line editing and signals off, so that Ctrl-C arrives
     /// here as a byte and the terminal is restored before anything else happens.
-    fn hidden_line(&mut self) -> Result<Zeroizing<Vec<u8>>, Failure> {
-        let hidden = Hidden::start(&self.0)?;
+    fn hidden_line(&mut self, question: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let hidden = Changed::start(&self.0, |modes| {
+            modes.local_modes -= LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
+            modes.special_codes[SpecialCodeIndex::VMIN] = 1;
+            modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+        })?;
+        // Asked only now: nothing that is typed after the question is shown.
+        self.say(question)?;
         let mut line = Zeroizing::new(Vec::with_capacity(256));
         let mut byte = [0_u8];
         let outcome = loop {
@@ -69,7 +91,7 @@ impl Terminal {
             }
             match byte[0] {
                 b'\n' | b'\r' => break Ok(()),
-                0x03 => break Err(Failure::Interrupted),
+                CTRL_C => break Err(Failure::Interrupted),
                 0x04 if line.is_empty() => break Err(Failure::Interrupted),
                 0x04 => break Ok(()),
                 0x15 => line.clear(),
@@ -93,28 +115,26 @@ fn remove_character(line: &mut Vec<u8>) {
     }
 }
 
-/// A terminal with echo off; back to what it was when dropped.
-struct Hidden {
+/// A terminal in another mode; back to what it was when dropped.
+struct Changed {
     terminal: File,
     before: Termios,
 }
 
-impl Hidden {
-    fn start(terminal: &File) -> Result<Self, Failure> {
-        let failed = |error: io::Error| Failure::io("switching the terminal's echo off", error);
+impl Changed {
+    fn start(terminal: &File, change: impl FnOnce(&mut Termios)) -> Result<Self, Failure> {
+        let failed = |error: io::Error| Failure::io("switching the terminal's mode", error);
         let before = tcgetattr(terminal).map_err(|error| failed(error.into()))?;
-        let mut hidden = before.clone();
-        hidden.local_modes -= LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
-        hidden.special_codes[SpecialCodeIndex::VMIN] = 1;
-        hidden.special_codes[SpecialCodeIndex::VTIME] = 0;
+        let mut modes = before.clone();
+        change(&mut modes);
         let terminal = terminal.try_clone().map_err(failed)?;
-        tcsetattr(&terminal, OptionalActions::Flush, &hidden)
+        tcsetattr(&terminal, OptionalActions::Flush, &modes)
             .map_err(|error| failed(error.into()))?;
         Ok(Self { terminal, before })
     }
 }
 
-impl Drop for Hidden {
+impl Drop for Changed {
     fn drop(&mut self) {
         // Nothing better can be done if the terminal is gone.
         let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);

@@ -1,8 +1,11 @@
 //! `resolve export`
 
+use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::ValueEnum as _;
 use credchain::{Error, Kind, Name};
 
 use crate::app::App;
@@ -42,6 +45,31 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
         app.output().data(command.as_bytes())?;
     }
     outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// A misspelt `export` inside an `eval` must fail the `eval` like any other failure, although its
+/// arguments could not be understood.
+pub(crate) fn fail_early(arguments: &[OsString], code: u8) {
+    let words: Vec<&str> = arguments
+        .iter()
+        .skip(1)
+        .filter_map(|word| word.to_str())
+        .collect();
+    if !words.contains(&"export") {
+        return;
+    }
+    let asked =
+        words
+            .iter()
+            .enumerate()
+            .find_map(|(at, word)| match word.strip_prefix("--format")? {
+                "" => words.get(at + 1).copied(),
+                rest => rest.strip_prefix('='),
+            });
+    let format = asked.map_or(Ok(Format::Sh), |word| Format::from_str(word, true));
+    if let Some(command) = format.ok().and_then(|format| format.failing_command(code)) {
+        let _ = std::io::stdout().lock().write_all(command.as_bytes());
+    }
 }
 
 fn plain(args: &Args, app: &App) -> Result<(), Failure> {

@@ -4,11 +4,12 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use base64::Engine as _;
-use credchain::{Expect, LinkName, Secret, SetOptions};
+use credchain::{Expect, Kind, LinkName, Secret, SetOptions};
 use serde::Serialize;
 
 use crate::app::App;
 use crate::failure::Failure;
+use crate::target::Target;
 
 /// Most random bytes or characters in one value.
 const MAX: u32 = 1 << 20;
@@ -65,13 +66,11 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
             } else {
                 Expect::Absent
             };
-            super::set::store(
-                name,
-                &value,
-                args.to.as_ref(),
-                &SetOptions::expecting(expect),
-                app,
-            )?;
+            let target = Target::parse(name, args.to.as_ref())?;
+            let credchain = app.open()?;
+            let options = SetOptions::expecting(expect);
+            super::set::store(&credchain, &target, &value, args.to.as_ref(), &options, app)
+                .map_err(hint_at_overwrite)?;
         }
         None if output.is_json() => {
             output.json(&Document {
@@ -87,6 +86,21 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn hint_at_overwrite(failure: Failure) -> Failure {
+    match failure {
+        Failure::Credentials(errors) => Failure::Credentials(
+            errors
+                .into_iter()
+                .map(|error| match error.kind() {
+                    Kind::Conflict => error.with_hint("`--overwrite` replaces it"),
+                    _ => error,
+                })
+                .collect(),
+        ),
+        other => other,
+    }
 }
 
 fn make(args: &Args) -> Result<Secret, Failure> {

@@ -1,16 +1,164 @@
-//! `resolve inject`
+//! `resolve inject TEMPLATE`
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use credchain::{Credchain, Error, Kind, Name, Secret, Template, TemplateError};
+
 use crate::app::App;
+use crate::commands::check::with_advice;
 use crate::failure::Failure;
+use crate::files::{self, Mode};
+
+/// The longest template that is read.
+const MAX_TEMPLATE: u64 = 64 << 20;
 
 /// Arguments of `inject`.
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "Examples:\n  \
+    resolve inject app.conf.template -o app.conf\n  \
+    resolve inject - < app.conf.template\n\n\
+    In a template, `{{ db_password }}` is the value, `{{ db_password | url }}` the value\n\
+    for a URL. Filters: url, json, base64, sh. `{{ \"{{\" }}` writes two braces; `${…}` and\n\
+    everything else stays as it is.")]
+pub(crate) struct Args {
+    /// The template; `-` is standard input
+    #[arg(value_name = "TEMPLATE|-")]
+    template: PathBuf,
+    /// Write to this file, readable by you alone, instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
 
-/// Opens the project.
-pub(crate) fn run(_: &Args, app: &App) -> Result<ExitCode, Failure> {
-    app.open()?;
+/// Fills the template: all of it, or nothing.
+pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
+    let (template, text) = read(&args.template)?;
+    let credchain = app.open()?;
+    let filled = fill(&template, &credchain, &args.template)?;
+    match &args.output {
+        Some(path) => {
+            files::replace(path, filled.expose(), Mode::Private)?;
+            let parts = template.names().count();
+            let values = if parts == 1 { "value" } else { "values" };
+            app.output()
+                .note(&format!("wrote `{}` with {parts} {values}", path.display()));
+        }
+        None => {
+            drop(text);
+            app.output().data(filled.expose())?;
+        }
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn read(path: &Path) -> Result<(Template, String), Failure> {
+    let bytes = if path == Path::new("-") {
+        files::limited(std::io::stdin().lock(), MAX_TEMPLATE)
+            .map_err(|error| Failure::io("reading the template from standard input", error))?
+    } else {
+        files::read(path, MAX_TEMPLATE)?
+    };
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let (line, column) = position(error.as_bytes(), error.utf8_error().valid_up_to());
+        invalid(path, line, column, "not UTF-8")
+    })?;
+    match text.parse::<Template>() {
+        Ok(template) => Ok((template, text)),
+        Err(error) => Err(malformed(path, &text, &error)),
+    }
+}
+
+fn malformed(path: &Path, text: &str, error: &TemplateError) -> Failure {
+    let (line, column) = position(text.as_bytes(), error.span().start);
+    invalid(path, line, column, &error.to_string())
+}
+
+fn invalid(path: &Path, line: usize, column: usize, message: &str) -> Failure {
+    let file = if path == Path::new("-") {
+        "standard input".into()
+    } else {
+        path.to_string_lossy()
+    };
+    Error::new(Kind::Invalid, format!("{file}:{line}:{column}: {message}"))
+        .with_hint("`resolve inject --help` shows what a template may hold")
+        .into()
+}
+
+/// Line and column, from 1; columns count characters.
+fn position(text: &[u8], offset: usize) -> (usize, usize) {
+    let before = &text[..offset.min(text.len())];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let start = before
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1);
+    (
+        line,
+        String::from_utf8_lossy(&before[start..]).chars().count() + 1,
+    )
+}
+
+fn fill(template: &Template, credchain: &Credchain, path: &Path) -> Result<Secret, Failure> {
+    let mut names: Vec<Name> = template.names().cloned().collect();
+    names.sort_unstable();
+    names.dedup();
+    let declared = credchain.declared()?;
+    let mut errors: Vec<Error> = names
+        .iter()
+        .filter(|name| !declared.contains(name))
+        .map(|name| undeclared(name, &declared))
+        .collect();
+    names.retain(|name| declared.contains(name));
+    let mut values = BTreeMap::new();
+    for (name, resolution) in names.iter().zip(App::resolve(credchain, &names)?) {
+        match resolution.result {
+            Ok(secret) => drop(values.insert(name.clone(), secret)),
+            Err(error) => errors.push(with_advice(credchain, name, error)),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(Failure::Credentials(errors));
+    }
+    let filled = template.render(|name| {
+        values
+            .get(name)
+            .cloned()
+            .ok_or_else(|| Error::not_found().for_credential(name))
+    });
+    filled.map_err(|error| {
+        let hint = format!("in `{}`", path.display());
+        if error.hint().is_some() {
+            error
+        } else {
+            error.with_hint(hint)
+        }
+        .into()
+    })
+}
+
+fn undeclared(name: &Name, declared: &[Name]) -> Error {
+    let near = credchain::config::did_you_mean(name.as_str(), declared.iter().map(Name::as_str));
+    let hint = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("add `[credentials.{name}]` to `credchain.toml`"),
+    };
+    Error::new(
+        Kind::Misconfigured,
+        "the template uses it, but it is not declared",
+    )
+    .for_credential(name)
+    .with_hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_told_by_line_and_character() {
+        assert_eq!(position(b"abc", 1), (1, 2));
+        assert_eq!(position("a\nä{{".as_bytes(), 4), (2, 2));
+        assert_eq!(position(b"", 0), (1, 1));
+    }
 }
