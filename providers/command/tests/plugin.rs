@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credchain_core::{
-    Context, Environment, Expect, Kind, ManualClock, Memory, Name, Provider, Result, Secret,
-    SetOptions, async_trait,
+    Chain, Context, Environment, Expect, Kind, Link, ManualClock, Memory, Name, Provider,
+    Reactions, Result, Secret, SetOptions, async_trait,
 };
 use credchain_provider_command::Command;
 use serde_json::json;
@@ -519,4 +519,30 @@ async fn what_was_not_declared_or_is_not_offered_is_unsupported() {
 fn debug_shows_no_settings() {
     let provider = build(json!({"program": "x", "args": ["canary"], "env": {"A": "canary"}}));
     assert!(!format!("{provider:?}").contains("canary"));
+}
+
+#[tokio::test]
+async fn a_denial_or_an_outage_stops_the_chain_although_the_next_link_has_the_value() {
+    let name: Name = "denied".parse().unwrap();
+    let chain = |mode, reactions| {
+        let world = hostile(mode);
+        let plugin = Link::new("corp", world.provider.clone()).with_reactions(reactions);
+        let next = Memory::new().with("denied", b"v").with("unavailable", b"v");
+        (
+            world,
+            Chain::new(vec![plugin, Link::new("next", Arc::new(next))]),
+        )
+    };
+    let (_world, closed) = chain("kinds", Reactions::closed());
+    for (name, code) in [("denied", 4), ("unavailable", 5)] {
+        let resolution = closed.resolve(&name.parse().unwrap(), &cx()).await;
+        assert_eq!(resolution.result.unwrap_err().kind().exit_code(), code);
+    }
+    let (_world, open) = chain("kinds", Reactions::closed().next_on_unavailable(true));
+    let resolution = open.resolve(&"unavailable".parse().unwrap(), &cx()).await;
+    assert_eq!(resolution.result.unwrap().expose(), b"v");
+    assert_eq!(
+        open.resolve(&name, &cx()).await.result.unwrap_err().kind(),
+        Kind::Denied
+    );
 }
