@@ -5,6 +5,7 @@ mod edit;
 mod error;
 mod expand;
 mod loaded;
+mod lock;
 mod parse;
 mod provider;
 mod quote;

@@ -1,7 +1,7 @@
 //! One file, parsed once and kept until it changes.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::Metadata;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -26,7 +26,7 @@ pub(crate) struct Loaded {
     /// Whether a later change is sure to change the stamp.
     settled: bool,
     /// The variables that the file's values were made with.
-    variables: Vec<(String, Option<Secret>)>,
+    variables: BTreeMap<String, Option<Secret>>,
 }
 
 /// What changes when a file does.
@@ -51,13 +51,15 @@ impl Loaded {
             .read(FILE_LIMIT)
             .map_err(|reason| refused(reason, path))?;
         let bytes = Zeroizing::new(bytes);
-        let variables = RefCell::new(Vec::new());
+        let variables = RefCell::new(BTreeMap::new());
         let lookup = |name: &str| {
-            let value = variable(cx.env(), name);
-            variables
-                .borrow_mut()
-                .push((name.to_owned(), value.clone()));
-            value.map(|secret| secret.expose().to_vec())
+            let mut known = variables.borrow_mut();
+            if !known.contains_key(name) {
+                known.insert(name.to_owned(), variable(cx.env(), name));
+            }
+            known[name]
+                .as_ref()
+                .map(|secret: &Secret| secret.expose().to_vec())
         };
         let parsed = parse(&bytes, &lookup).map_err(|error| in_file(&error, path))?;
         let with_value = |entry: crate::Entry| Some((entry.key, entry.value?));

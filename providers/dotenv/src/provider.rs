@@ -154,9 +154,15 @@ impl Dotenv {
     /// goes on to its end even if nobody waits for it any more.
     async fn update<F>(&self, path: PathBuf, create: bool, change: F) -> Result<bool>
     where
-        F: FnOnce(&[u8]) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>> + Send + 'static,
+        F: FnOnce(&[u8]) -> Result<store::Edited> + Send + 'static,
     {
-        off_thread(move || store::update(&path, create, change)).await
+        // Dropped with this future: then the thread need not wait for the file's lock any longer.
+        let waiting = Arc::new(());
+        let watched = Arc::downgrade(&waiting);
+        let wanted = move || watched.strong_count() > 0;
+        let updated = off_thread(move || store::update(&path, create, &wanted, change)).await;
+        drop(waiting);
+        updated
     }
 
     /// The file to write a key to: where it takes effect now, else the one that counts most.

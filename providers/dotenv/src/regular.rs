@@ -9,6 +9,10 @@ use zeroize::Zeroizing;
 
 /// Why a file is not read.
 #[derive(Debug)]
+#[cfg_attr(
+    not(unix),
+    expect(dead_code, reason = "owner and mode are checked on Unix only")
+)]
 pub(crate) enum Refused {
     Io(io::Error),
     /// What it is instead of a regular file.

@@ -272,6 +272,30 @@ async fn many_writers_lose_nothing() {
 }
 
 #[tokio::test]
+async fn a_writer_waits_for_another_and_gives_up_with_its_caller() {
+    let root = project([(".env", "A=1\n")]);
+    let other = fs::File::open(root.path().join(".env")).unwrap();
+    other.lock().unwrap();
+    let dotenv = configured(root.path(), json!({}));
+    let (place, value, options) = (reference("A"), Secret::new("2"), SetOptions::default());
+    let cx = cx();
+    let write = || dotenv.set(&place, &value, &options, &cx);
+    let dropped = cx
+        .clock()
+        .timeout(std::time::Duration::from_millis(50), write())
+        .await;
+    assert!(dropped.is_none(), "the file is locked");
+    assert_eq!(
+        get(&dotenv, "A").await.unwrap(),
+        b"1",
+        "a reader does not wait"
+    );
+    let (written, ()) = tokio::join!(write(), async { other.unlock().unwrap() });
+    written.unwrap();
+    assert_eq!(get(&dotenv, "A").await.unwrap(), b"2");
+}
+
+#[tokio::test]
 async fn ten_mebibytes_are_read_and_one_more_than_sixteen_refused() {
     let root = project([]);
     let path = root.path().join(".env");
