@@ -18,6 +18,8 @@ use tokio::task::yield_now;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
     Nothing,
+    /// No flaw either: there is no store before the first write.
+    StartsAbsent,
     TrimsNewlines,
     TakesTextOnly,
     CutsAtNul,
@@ -235,6 +237,9 @@ impl Flawed {
             )),
             (Flaw::EmptyIsMissing, Ok(secret)) if secret.is_empty() => Err(Error::not_found()),
             (Flaw::MissingIsEmpty, Err(_)) => Ok(Secret::new("")),
+            (Flaw::StartsAbsent, Err(_)) if self.seen.lock().unwrap().is_empty() => {
+                Err(Error::new(Kind::Absent, "there is no store"))
+            }
             (Flaw::MissingIsDenied, Err(_)) => Err(Error::new(Kind::Denied, "no")),
             (Flaw::MissingIsUnavailable, Err(_)) => Err(Error::new(Kind::Unavailable, "no")),
             (flaw, Err(error)) => Err(self.complain(flaw, reference, error)),
