@@ -6,6 +6,7 @@
     reason = "a command line tool prints"
 )]
 
+mod bench;
 mod check;
 mod demo;
 mod docs;
@@ -25,6 +26,7 @@ usage: cargo xtask CHORE
   test [ARGS]     set up what the tests need and run them; ARGS go to the test runner
   check           format, lints, docs, dependency arrows, licences, generated files
   docs [--check]  fill the included code of the docs and write the generated files
+  bench [--full]  measure the budgets and renew docs/performance.md; --full: all providers
   servers up      start the servers of the examples, print their settings, stop at Ctrl-C
   demo            run the example pipeline on the embedded store, with no server at all
 ";
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
         ["check"] => check::run(),
         ["docs"] => docs::run(docs::Mode::Write),
         ["docs", "--check"] => docs::run(docs::Mode::Check),
+        ["bench"] => bench::run(false),
+        ["bench", "--full"] => bench::run(true),
         ["demo"] => demo::run(),
         #[cfg(unix)]
         ["servers", "up"] => servers::up(),

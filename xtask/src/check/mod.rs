@@ -1,7 +1,7 @@
 //! `cargo xtask check`: all that a machine can say about the state of the tree.
 
 mod arrows;
-mod budget;
+pub(crate) mod budget;
 mod files;
 mod licences;
 mod metadata;

@@ -1,0 +1,114 @@
+//! `cargo xtask bench`: the project's budgets, measured. Every number that depends on the machine
+//! is a ratio of two things measured in the same run.
+
+mod checks;
+mod spawn;
+mod table;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+use self::table::Row;
+use crate::check::budget;
+use crate::run::{Failure, Outcome, cargo, output, step, target_dir};
+
+/// The programs under test, compiled as a packager would without link-time optimization.
+struct Programs {
+    resolve: PathBuf,
+    baseline: PathBuf,
+    cached: PathBuf,
+}
+
+/// Measures and writes the table into `docs/performance.md`; `full` links every provider.
+pub(crate) fn run(full: bool) -> Outcome {
+    let programs = Programs::build(full)?;
+    let mut rows = vec![spawn::get_from_environment(&programs, full)?];
+    if !full {
+        rows.extend(cached_reads(&programs)?);
+        rows.extend(checks::run(&programs)?);
+        rows.push(dependencies()?);
+    }
+    let table = table::render(&rows);
+    print!("{table}");
+    table::write(if full { "full" } else { "local" }, &table)
+}
+
+impl Programs {
+    fn build(full: bool) -> Outcome<Self> {
+        let mut args = vec![
+            "build",
+            "--release",
+            "--package=credchain-cli",
+            "--package=benches",
+        ];
+        if !full {
+            args.extend(["--no-default-features", "--features=credchain-cli/local"]);
+        }
+        step(&mut cargo(&args))?;
+        let program = |name: &str| target_dir().join("release").join(name);
+        Ok(Self {
+            resolve: program("resolve"),
+            baseline: program("bench-baseline"),
+            cached: program("bench-cached"),
+        })
+    }
+}
+
+fn cached_reads(programs: &Programs) -> Outcome<Vec<Row>> {
+    let text = output(&mut Command::new(&programs.cached))?;
+    let json: Value = serde_json::from_str(&text)
+        .map_err(|error| Failure::new(format!("bench-cached: {error}")))?;
+    let number = |key: &str| {
+        json[key]
+            .as_f64()
+            .ok_or_else(|| Failure::new(format!("bench-cached: no `{key}`")))
+    };
+    let (alone, at_cores) = (
+        number("ns_one_thread")?,
+        number("ns_as_many_threads_as_cores")?,
+    );
+    let (twice, cores) = (number("ns_twice_as_many")?, number("cores")?);
+    let (allocations, calls) = (number("allocations")?, number("backend_calls")?);
+    let growth = twice / at_cores;
+    Ok(vec![
+        Row::new(
+            "B3",
+            "cached read",
+            format!("{alone:.0} ns"),
+            "≤ 100 ns",
+            alone <= 100.0,
+        ),
+        Row::new(
+            "B3",
+            "… allocations and backend calls",
+            format!("{allocations:.0} and {calls:.0}"),
+            "0 and 0",
+            allocations + calls == 0.0,
+        ),
+        Row::new(
+            "B3",
+            &format!(
+                "… on {:.0} threads against {cores:.0}, each core's time",
+                2.0 * cores
+            ),
+            format!("{growth:.2}×"),
+            "≤ 1.20×",
+            growth <= 1.2,
+        ),
+    ])
+}
+
+fn dependencies() -> Outcome<Row> {
+    let count = budget::dependencies()?.len();
+    let most = budget::MOST_DEPENDENCIES;
+    let what = "dependencies of the library, default features";
+    Ok(Row::new(
+        "B7",
+        what,
+        count.to_string(),
+        &format!("≤ {most}"),
+        count <= most,
+    ))
+}
