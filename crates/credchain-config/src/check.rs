@@ -250,17 +250,15 @@ impl<'a> Checker<'a, '_> {
         let settings = || lists.iter().flat_map(|list| list.iter());
         let mut misspelt = Vec::new();
         for (key, entry) in table {
-            match settings().find(|setting| setting.key == key) {
-                Some(setting) => {
-                    self.path.push(key);
-                    self.shape(&entry.node, setting.shape, &scope.inside(key));
-                    self.path.pop();
-                }
-                None => {
-                    misspelt.extend(nearest(key, settings().map(|one| one.key)));
-                    self.unknown(key, &entry.key, &entry.node, settings().map(|one| one.key));
-                }
-            }
+            let Some(setting) = settings().find(|setting| setting.key == key) else {
+                misspelt.extend(nearest(key, settings().map(|one| one.key)));
+                self.unknown(key, &entry.key, &entry.node, settings().map(|one| one.key));
+                continue;
+            };
+
+            self.path.push(key);
+            self.shape(&entry.node, setting.shape, &scope.inside(key));
+            self.path.pop();
         }
         // The lowest layer that has the table reports what no layer has.
         if !scope.complete || !scope.lower.is_empty() {

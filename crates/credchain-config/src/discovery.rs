@@ -189,7 +189,7 @@ impl Discovery {
         Read::take(&mut file, MAX_BYTES)
             .read_to_end(&mut bytes)
             .map_err(|error| failed("read", &error))?;
-        let text = String::from_utf8(bytes).map_err(|error| not_utf8(path, &shown, error))?;
+        let text = String::from_utf8(bytes).map_err(|error| not_utf8(path, &shown, &error))?;
         Ok(Some(SourceFile::new(path.to_owned(), shown, text)))
     }
 
@@ -225,7 +225,7 @@ impl Refusal {
     }
 }
 
-fn not_utf8(path: &Path, shown: &str, error: std::string::FromUtf8Error) -> Diagnostic {
+fn not_utf8(path: &Path, shown: &str, error: &std::string::FromUtf8Error) -> Diagnostic {
     let at = error.utf8_error().valid_up_to();
     let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
     let file = SourceFile::new(path.to_owned(), shown.to_owned(), text);

@@ -1,4 +1,41 @@
 //! `credchain.toml`: finding it, layering it, checking it, and knowing whether to trust it.
+//!
+//! [`load`] reads every file there is, merges them and gives a [`Project`]: plain data that says
+//! which links exist, which chains, which credentials. What is wrong is reported all at once as
+//! [`Diagnostics`], each mistake with its line, an underline and the way out. [`TrustStore`] says
+//! what a configuration that came with somebody else's project may do.
+//!
+//! ```
+//! use credchain_config::{Discovery, TrustStore, load};
+//! use credchain_core::{Environment, Registry};
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let here = directory.path();
+//! std::fs::write(here.join("credchain.toml"), "[chain]\ndefualt = ['env']\nci = 'env'\n")?;
+//! let discovery = Discovery::new(here, Environment::fixed([("HOME", here)]));
+//! let problems = load(&discovery, &Registry::collect(&[])?).unwrap_err();
+//! assert!(problems.render(false).contains("3 | ci = 'env'"));
+//!
+//! std::fs::write(here.join("credchain.toml"), "[credentials.api_key]\nchain = ['keyring']\n")?;
+//! let loaded = load(&discovery, &Registry::collect(&[])?)?;
+//! let trust = TrustStore::open(discovery.state_home.unwrap_or_default());
+//! let verdict = trust.check(&loaded);
+//! assert!(verdict.read(&"keyring".parse()?, &"api_key".parse()?).is_some());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # How it works
+//!
+//! Each file is parsed once, with the place of every key. One walk over each layer compares it
+//! with tables of [`Setting`](credchain_core::Setting)s, the providers' own among them. figment
+//! merges the layers and remembers which one a value came from; the place inside that layer is
+//! then found by the key's path. The same tables make the JSON [`schema`] and the
+//! [reference](reference_markdown).
+//!
+//! # What it does not do
+//!
+//! It builds no provider, reads no secret and opens no connection. A regular expression, a time
+//! zone or an endpoint is checked for its form only.
 
 mod assemble;
 mod check;

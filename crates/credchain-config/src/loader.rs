@@ -55,7 +55,7 @@ pub fn load(discovery: &Discovery, registry: &Registry) -> Result<Loaded, Diagno
         .profile
         .clone()
         .unwrap_or_else(|| DEFAULT_PROFILE.to_owned());
-    let profiles = parsed.profiles(&mut problems);
+    let profiles = parsed.profiles();
     let readable = problems.is_empty();
     if !profiles.contains(&profile) && readable {
         problems.push(unknown_profile(&profile, &profiles));
@@ -168,7 +168,7 @@ impl Parsed {
                 match entry.node.value {
                     Value::Table(table) => layers.push(layer(Some(name), table)),
                     _ => {
-                        problems.push(no_table(file, &format!("profiles.{name}"), entry.node.span))
+                        problems.push(no_table(file, &format!("profiles.{name}"), entry.node.span));
                     }
                 }
             }
@@ -176,7 +176,7 @@ impl Parsed {
         Self { layers, broken }
     }
 
-    fn profiles(&self, _: &mut Vec<Diagnostic>) -> Vec<String> {
+    fn profiles(&self) -> Vec<String> {
         let mut names: Vec<String> = self
             .layers
             .iter()

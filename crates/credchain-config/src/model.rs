@@ -164,6 +164,7 @@ pub enum ChainChoice {
 /// One credential of `[credentials]`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the table")]
 pub struct CredentialSpec {
     /// Its name.
     pub name: Name,

@@ -31,7 +31,7 @@ pub fn reference_markdown() -> String {
                 out.push_str("Besides these each type has keys of its own: `resolve providers` lists them.\n\n");
             }
             Form::Profiles => {
-                out.push_str("Tables merge with those of the root, everything else replaces.\n\n")
+                out.push_str("Tables merge with those of the root, everything else replaces.\n\n");
             }
         }
     }
@@ -42,7 +42,9 @@ pub fn reference_markdown() -> String {
 
 fn rows(out: &mut String, keys: &[Setting]) {
     out.push_str("| key | what it takes | default | what it is for |\n|---|---|---|---|\n");
-    keys.iter().for_each(|setting| row(out, "", setting));
+    for setting in keys {
+        row(out, "", setting);
+    }
     out.push('\n');
 }
 
@@ -64,7 +66,7 @@ fn row(out: &mut String, path: &str, setting: &Setting) {
         Shape::List(Shape::Table(keys)) => keys,
         _ => &[],
     };
-    inner
-        .iter()
-        .for_each(|one| row(out, &format!("{path}{}.", setting.key), one));
+    for one in inner {
+        row(out, &format!("{path}{}.", setting.key), one);
+    }
 }

@@ -57,8 +57,11 @@ struct Excerpt {
     spans: Vec<(Range<usize>, String, bool)>,
 }
 
+/// Labels of one file, each with whether it is the first of its diagnostic.
+type Near<'a> = (Arc<SourceFile>, Vec<(&'a Label, bool)>);
+
 fn excerpts(labels: &[Label]) -> Vec<Excerpt> {
-    let mut groups: Vec<(Arc<SourceFile>, Vec<(&Label, bool)>)> = Vec::new();
+    let mut groups: Vec<Near<'_>> = Vec::new();
     for (index, label) in labels.iter().enumerate() {
         let near = groups.iter_mut().find(|(file, members)| {
             Arc::ptr_eq(file, &label.file)

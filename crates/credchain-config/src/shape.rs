@@ -42,7 +42,6 @@ impl Problem {
 /// Checks a value against a shape that has no parts.
 pub(crate) fn check(node: &Node, shape: Shape) -> Result<(), Problem> {
     match (shape, &node.value) {
-        (Shape::Bool, Value::Bool(_)) => Ok(()),
         (Shape::Integer { min, max }, Value::Integer(number)) => integer(*number, min, max),
         (Shape::Size, Value::Integer(number)) if *number >= 0 => Ok(()),
         (Shape::Text, Value::Text(text)) if text.contains('\0') => Err(Problem::new(
@@ -50,7 +49,7 @@ pub(crate) fn check(node: &Node, shape: Shape) -> Result<(), Problem> {
             "cannot contain a NUL character",
             "NUL in here",
         )),
-        (Shape::Text, Value::Text(_)) => Ok(()),
+        (Shape::Bool, Value::Bool(_)) | (Shape::Text, Value::Text(_)) => Ok(()),
         (Shape::Duration, Value::Text(text)) => duration(text),
         (Shape::Size, Value::Text(text)) => size(text),
         (Shape::Path | Shape::Program, Value::Text(text)) => path(text),

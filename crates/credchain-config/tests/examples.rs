@@ -1,5 +1,7 @@
 //! Every example in `config/` loads as it stands.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+
 mod common;
 
 use common::World;

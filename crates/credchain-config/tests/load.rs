@@ -1,5 +1,11 @@
 //! Which files count, in which order, and where each setting says it comes from.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_collect,
+    reason = "the helpers of tests are tests"
+)]
+
 mod common;
 
 use std::fs;
@@ -7,7 +13,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 
 use common::{World, registry};
 use credchain_config::{ChainChoice, Diagnostics, Discovery, Loaded, Origin, load};
-use credchain_core::{At, Environment, Name};
+use credchain_core::{At, Environment, LinkName, Name};
 
 fn codes(problems: &Diagnostics) -> Vec<&'static str> {
     problems.iter().map(|problem| problem.code).collect()
@@ -147,7 +153,7 @@ fn without_any_file_the_project_is_the_directory() {
         .project
         .default_chain()
         .iter()
-        .map(|link| link.as_str())
+        .map(LinkName::as_str)
         .collect();
     assert_eq!(chain, ["env", "dotenv"]);
     assert_eq!(loaded.project.declared().count(), 0);
@@ -178,7 +184,7 @@ fn the_age_store_joins_the_default_chain_when_it_is_set_up() {
         .project
         .default_chain()
         .iter()
-        .map(|link| link.as_str())
+        .map(LinkName::as_str)
         .collect();
     assert_eq!(chain, ["env", "dotenv", "store"]);
 }
@@ -362,7 +368,7 @@ fn a_large_configuration_loads_in_linear_time() {
     let time = |world: &World| {
         let start = clock.monotonic();
         let count = world.loaded().project.credentials.len();
-        (count, clock.monotonic() - start)
+        (count, clock.monotonic().saturating_sub(start))
     };
     let (small, large) = (build(2_000), build(20_000));
     time(&small);

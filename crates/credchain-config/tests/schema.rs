@@ -1,5 +1,7 @@
 //! The JSON schema accepts what loads and refuses misspelt keys.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+
 mod common;
 
 use std::fs;

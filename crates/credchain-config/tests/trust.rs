@@ -1,6 +1,8 @@
 //! What a cloned project's configuration may not do before the user has said yes: each test
 //! tries it.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+
 mod common;
 
 use std::fs;

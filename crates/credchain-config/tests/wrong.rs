@@ -1,6 +1,8 @@
 //! Wrong configurations and what is said about them, whole: `tests/wrong/NAME.toml` and
 //! `NAME.stderr`. With `UPDATE_GOLDEN=1` in the environment the answers are written anew.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+
 mod common;
 
 use std::path::{Path, PathBuf};

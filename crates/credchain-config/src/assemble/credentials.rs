@@ -364,7 +364,7 @@ fn contradictions(cx: &mut Assembly<'_>, spec: &CredentialSpec, dict: &Dict) {
             ),
         );
     }
-    found.into_iter().for_each(|one| cx.report(one));
+    cx.problems.extend(found);
 }
 
 pub(super) fn hide(place: &Place) {
@@ -438,7 +438,7 @@ fn same_variable_twice(cx: &mut Assembly<'_>) {
             }
         }
     }
-    found.into_iter().for_each(|one| cx.report(one));
+    cx.problems.extend(found);
 }
 
 /// A secret that stands in a URL as it is breaks the URL, or leaks into another part of it.
@@ -479,5 +479,5 @@ fn unfiltered_secrets(cx: &mut Assembly<'_>) {
             );
         }
     }
-    found.into_iter().for_each(|one| cx.report(one));
+    cx.problems.extend(found);
 }

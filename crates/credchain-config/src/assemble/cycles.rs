@@ -44,7 +44,7 @@ fn undeclared_parts(cx: &mut Assembly<'_>) {
             found.push(undeclared(cx, part.as_str(), &place));
         }
     }
-    found.into_iter().for_each(|one| cx.report(one));
+    cx.problems.extend(found);
 }
 
 /// Names in `{ credential = "NAME" }`, in providers and tokens.
@@ -65,7 +65,7 @@ fn undeclared_logins(cx: &mut Assembly<'_>) {
             });
         }
     }
-    found.into_iter().for_each(|one| cx.report(one));
+    cx.problems.extend(found);
 }
 
 fn walk<'v>(value: &'v Value, path: &mut Vec<&'v str>, visit: &mut impl FnMut(&[&str], &'v str)) {
@@ -277,7 +277,7 @@ fn stuck_logins(cx: &mut Assembly<'_>) {
             ))
         });
     }
-    found.into_values().for_each(|one| cx.report(one));
+    cx.problems.extend(found.into_values());
 }
 
 /// Follows what cannot be had until something comes again. Templates that need themselves are

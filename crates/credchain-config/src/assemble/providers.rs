@@ -166,15 +166,15 @@ fn needed(value: &Json, names: &mut Vec<Name>) {
 pub(crate) fn paths(own: &Map<String, Json>, known: &[Setting]) -> Vec<String> {
     let mut found = Vec::new();
     for setting in known {
-        match own.get(setting.key) {
-            Some(value) => paths_in(value, setting.shape, &mut found),
-            None => {
-                let default = setting.default.filter(|_| may_be_path(setting.shape));
-                let node = default.and_then(tree::parse_value);
-                if let Some(node) = node {
-                    paths_in(&node.json(), setting.shape, &mut found);
-                }
-            }
+        if let Some(value) = own.get(setting.key) {
+            paths_in(value, setting.shape, &mut found);
+            continue;
+        }
+
+        let default = setting.default.filter(|_| may_be_path(setting.shape));
+        let node = default.and_then(tree::parse_value);
+        if let Some(node) = node {
+            paths_in(&node.json(), setting.shape, &mut found);
         }
     }
     found
@@ -184,23 +184,25 @@ fn paths_in(value: &Json, shape: Shape, found: &mut Vec<String>) {
     match (shape, value) {
         (Shape::Path, Json::String(path)) => found.push(path.clone()),
         (Shape::List(item), Json::Array(items)) => {
-            items.iter().for_each(|value| paths_in(value, *item, found));
+            for value in items {
+                paths_in(value, *item, found);
+            }
         }
         (Shape::Map(item), Json::Object(table)) => {
-            table
-                .values()
-                .for_each(|value| paths_in(value, *item, found));
+            for value in table.values() {
+                paths_in(value, *item, found);
+            }
         }
         (Shape::Table(keys), Json::Object(table)) => found.extend(paths(table, keys)),
         (Shape::Tagged { variants, .. }, Json::Object(table)) => {
-            variants
-                .iter()
-                .for_each(|(_, keys)| found.extend(paths(table, keys)));
+            for (_, keys) in variants {
+                found.extend(paths(table, keys));
+            }
         }
         (Shape::AnyOf(shapes), value) => {
-            shapes
-                .iter()
-                .for_each(|shape| paths_in(value, *shape, found));
+            for shape in shapes {
+                paths_in(value, *shape, found);
+            }
         }
         _ => {}
     }

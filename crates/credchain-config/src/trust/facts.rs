@@ -52,15 +52,10 @@ impl<'a> Extract<'a> {
             let table = self.table(profile);
             for (link, provider) in dicts(&table, "providers") {
                 let type_name = text(provider, TYPE.key).unwrap_or(link);
-                if !self
-                    .loaded
-                    .gentle_types
-                    .iter()
-                    .any(|gentle| *gentle == type_name)
-                {
-                    provider
-                        .values()
-                        .for_each(|value| collect_words(value, &mut words));
+                if !self.loaded.gentle_types.contains(&type_name) {
+                    for value in provider.values() {
+                        collect_words(value, &mut words);
+                    }
                 }
             }
         }
@@ -99,12 +94,14 @@ impl<'a> Extract<'a> {
         };
         let table = self.table(profile);
         if let Some(Value::Dict(_, project)) = table.get("project") {
-            project
-                .iter()
-                .for_each(|(key, value)| facts.add(&format!("project.{key}"), value));
+            for (key, value) in project {
+                facts.add(&format!("project.{key}"), value);
+            }
         }
         if let Some(Value::Dict(_, chains)) = table.get("chain") {
-            chains.values().for_each(|chain| facts.links(chain));
+            for chain in chains.values() {
+                facts.links(chain);
+            }
         }
         for (link, provider) in dicts(&table, "providers") {
             facts.provider(link, provider);
@@ -115,7 +112,7 @@ impl<'a> Extract<'a> {
         for (name, token) in dicts(&table, "oauth2") {
             facts.all_of(&format!("oauth2.{name}"), token);
             if let Some(Value::Bool(_, true)) = token.get("inject") {
-                facts.note(format!("the variable {}_TOKEN", name.to_ascii_uppercase()));
+                facts.note(&format!("the variable {}_TOKEN", name.to_ascii_uppercase()));
             }
         }
         for key in ["audit", "redaction"] {
@@ -135,7 +132,7 @@ struct Collector<'a> {
 impl Collector<'_> {
     fn provider(&mut self, link: &str, table: &Dict) {
         let type_name = text(table, TYPE.key).unwrap_or(link);
-        self.note(format!("the link {link} of type {type_name}"));
+        self.note(&format!("the link {link} of type {type_name}"));
         for (key, value) in table {
             if key != TYPE.key && !is_common(key) {
                 self.leaves(&format!("providers.{link}.{key}"), value);
@@ -148,13 +145,13 @@ impl Collector<'_> {
             self.links(chain);
         }
         if let Some(Value::Dict(_, at)) = table.get("at") {
-            at.iter().for_each(|(link, value)| {
+            for (link, value) in at {
                 self.add(&format!("credentials.{name}.at.{link}"), value);
-            });
+            }
         }
         let variable = text(table, "env").map_or_else(|| name.to_ascii_uppercase(), str::to_owned);
         if !matches!(table.get("inject"), Some(Value::Bool(_, false))) {
-            self.note(format!("the variable {variable}"));
+            self.note(&format!("the variable {variable}"));
             if is_loader_variable(&variable) {
                 self.whole(root, name, &mut BTreeSet::new());
             }
@@ -177,30 +174,33 @@ impl Collector<'_> {
             .iter()
             .flat_map(|one| one.names().map(ToString::to_string))
             .collect();
-        parts.iter().for_each(|part| self.whole(root, part, seen));
+        for part in &parts {
+            self.whole(root, part, seen);
+        }
     }
 
     fn links(&mut self, chain: &Value) {
         match chain {
             Value::Array(_, links) => links.iter().for_each(|link| self.links(link)),
-            Value::String(_, link) => self.note(format!("the link {link}")),
+            Value::String(_, link) => self.note(&format!("the link {link}")),
             _ => {}
         }
     }
 
     /// Every leaf of a table, and that the table is there.
     fn all_of(&mut self, path: &str, table: &Dict) {
-        self.note(format!("the table {path}"));
-        table
-            .iter()
-            .for_each(|(key, value)| self.leaves(&format!("{path}.{key}"), value));
+        self.note(&format!("the table {path}"));
+        for (key, value) in table {
+            self.leaves(&format!("{path}.{key}"), value);
+        }
     }
 
     fn leaves(&mut self, path: &str, value: &Value) {
         match value {
             Value::Dict(_, dict) => {
-                dict.iter()
-                    .for_each(|(key, value)| self.leaves(&format!("{path}.{key}"), value));
+                for (key, value) in dict {
+                    self.leaves(&format!("{path}.{key}"), value);
+                }
             }
             _ => self.add(path, value),
         }
@@ -212,8 +212,8 @@ impl Collector<'_> {
         self.insert(path, &written, path.to_owned());
     }
 
-    fn note(&mut self, what: String) {
-        self.insert(&what, "", what.clone());
+    fn note(&mut self, what: &str) {
+        self.insert(what, "", what.to_owned());
     }
 
     fn insert(&mut self, path: &str, value: &str, words: String) {
@@ -231,22 +231,24 @@ impl Collector<'_> {
 /// A form in which equal values are equal texts and others are not.
 fn canonical(value: &Value, out: &mut String) {
     match value {
-        Value::String(_, text) => out.push_str(&format!("{text:?}")),
+        Value::String(_, text) => {
+            let _ = write!(out, "{text:?}");
+        }
         Value::Array(_, items) => {
             out.push('[');
-            items.iter().for_each(|item| {
+            for item in items {
                 canonical(item, out);
                 out.push(',');
-            });
+            }
             out.push(']');
         }
         Value::Dict(_, dict) => {
             out.push('{');
-            dict.iter().for_each(|(key, value)| {
+            for (key, value) in dict {
                 let _ = write!(out, "{key:?}:");
                 canonical(value, out);
                 out.push(',');
-            });
+            }
             out.push('}');
         }
         Value::Bool(_, truth) => out.push_str(if *truth { "true" } else { "false" }),

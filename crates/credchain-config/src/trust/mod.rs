@@ -154,12 +154,13 @@ impl TrustStore {
         match record {
             Ok(Some(record)) => {
                 let added = additions(loaded, &record);
-                match added.is_empty() {
-                    true => verdict(TrustStatus::Recorded, Vec::new()),
-                    false => TrustVerdict {
+                if added.is_empty() {
+                    verdict(TrustStatus::Recorded, Vec::new())
+                } else {
+                    TrustVerdict {
                         added,
                         ..verdict(TrustStatus::Changed, refused)
-                    },
+                    }
                 }
             }
             Ok(None) => verdict(TrustStatus::Unknown, refused),

@@ -46,7 +46,7 @@ impl Directory {
         if !self.usable()? {
             return Ok(None);
         }
-        self.read_file(&self.path_of(root), Some(root))
+        Self::read_file(&self.path_of(root), Some(root))
     }
 
     /// Every record that can be read.
@@ -63,7 +63,7 @@ impl Directory {
                 .extension()
                 .is_some_and(|extension| extension == "json")
             {
-                records.extend(self.read_file(&path, None)?);
+                records.extend(Self::read_file(&path, None)?);
             }
         }
         records.sort_by(|a, b| a.root.cmp(&b.root));
@@ -155,7 +155,7 @@ impl Directory {
         Err(Error::new(Kind::Misconfigured, message))
     }
 
-    fn read_file(&self, path: &Path, root: Option<&Path>) -> Result<Option<Record>> {
+    fn read_file(path: &Path, root: Option<&Path>) -> Result<Option<Record>> {
         let file = match open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

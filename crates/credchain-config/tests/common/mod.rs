@@ -1,6 +1,11 @@
 //! A directory to load configurations from, and provider types to load them with.
 
-#![allow(dead_code, reason = "each test program uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test program uses its own part"
+)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +16,10 @@ use credchain_core::{
     Shape, TrustNeed, register_provider,
 };
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "registrations take functions of this form"
+)]
 fn build(_: Setup) -> Result<Arc<dyn Provider>> {
     Ok(Arc::new(Memory::new()))
 }
