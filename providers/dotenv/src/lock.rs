@@ -35,7 +35,7 @@ pub(crate) fn lock(path: &Path, create: bool, wanted: &dyn Fn() -> bool) -> Resu
         match locked.file.try_lock() {
             // Another writer may have replaced the file while this one waited: then the lock is
             // on what was there before.
-            Ok(()) if system::is_at(&locked.file, path) => return Ok(Some(locked)),
+            Ok(()) if locked.is_at(path) => return Ok(Some(locked)),
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
             Err(TryLockError::Error(error)) => return Err(refused(Refused::Io(error), path)),
@@ -49,6 +49,11 @@ pub(crate) fn lock(path: &Path, create: bool, wanted: &dyn Fn() -> bool) -> Resu
 }
 
 impl Locked {
+    /// Whether the path still names the file that was locked, so that nobody has replaced it.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        system::is_at(&self.file, path)
+    }
+
     /// What is there now; nothing if the file is still to be made.
     pub(crate) fn regular(&self, path: &Path) -> Result<Option<Regular>, Refused> {
         system::regular(self, path)

@@ -29,7 +29,7 @@ pub(crate) fn update(
         return Ok(false);
     };
     let outcome = replace(path, &locked, change);
-    if locked.created && !matches!(outcome, Ok(true)) {
+    if locked.created && locked.is_at(path) {
         // Nothing was written to the file that was made only to be locked.
         let _ = fs::remove_file(path);
     }

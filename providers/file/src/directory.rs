@@ -10,7 +10,7 @@ use crate::error::{outside, refused};
 use crate::regular::{self, Refused, Regular};
 
 /// How often a read begins again because the files were being replaced meanwhile.
-const ATTEMPTS: usize = 10;
+const ATTEMPTS: usize = 100;
 
 /// How deep directories inside the directory are listed, and how many files at most.
 const MAX_DEPTH: usize = 8;
