@@ -12,8 +12,10 @@ use serde::Deserialize as _;
 
 use crate::child::Launch;
 use crate::environment::{assign, find, inherited};
-use crate::recipe::{self, Call, NAMES, Output, Recipe, Rule, Stdin, mentions};
+use crate::recipe::{self, Call, NAMES, Output, Recipe, Stdin};
+use crate::rules::Rule;
 use crate::settings::OUTPUTS;
+use crate::template::mentions;
 
 /// What both modes need.
 pub(crate) struct Common {

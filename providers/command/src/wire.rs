@@ -343,3 +343,90 @@ fn time(key: &str, text: Option<&str>) -> Result<Option<SystemTime>> {
         None => Err(malformed(&format!("`{key}` is not an RFC 3339 time"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn answer(result: &Value) -> Answer {
+        serde_json::from_value(result.clone()).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_can_be_read_as_an_answer(value: Vec<u8>) {
+            let (secret, options) = (Secret::new(value.clone()), SetOptions::default());
+            let reference: Reference = "a/b#c".parse().unwrap();
+            let written = line(&Item::place(&reference).writing(&secret, &options)).unwrap();
+            prop_assert!(!written[..written.len() - 1].contains(&b'\n'));
+            let result: Value = serde_json::from_slice(&written).unwrap();
+            let read = answer(&result).into_secret(&reference).unwrap();
+            prop_assert_eq!(read.expose(), value);
+        }
+
+        #[test]
+        fn no_line_makes_the_parser_panic(bytes: Vec<u8>, text in "[\\[\\]{}:,\"a-z0-9]{0,60}") {
+            for line in [&bytes[..], text.as_bytes()] {
+                let _ = Hello::parse(line);
+                let _ = serde_json::from_slice::<Response>(line).is_ok();
+            }
+        }
+    }
+
+    #[test]
+    fn a_condition_is_written_as_the_specification_says() {
+        let reference: Reference = "p".parse().unwrap();
+        let secret = Secret::new("v");
+        let expect = |expect| {
+            let options = SetOptions::expecting(expect);
+            let item = serde_json::to_value(Item::place(&reference).writing(&secret, &options));
+            item.unwrap().get("expect").cloned()
+        };
+        assert_eq!(expect(Expect::Any), None);
+        assert_eq!(expect(Expect::Absent), Some(json!({"absent": true})));
+        let version = Expect::Version(Version::number(3));
+        assert_eq!(expect(version), Some(json!({"version": "3"})));
+    }
+
+    #[test]
+    fn malformed_answers_are_invalid_and_quote_nothing() {
+        let reference: Reference = "p".parse().unwrap();
+        for result in [
+            json!({}),
+            json!({"value": "canary", "value_base64": "AA=="}),
+            json!({"value_base64": "canary!"}),
+            json!({"value": "canary", "expires": "canary"}),
+            json!({"value": "canary", "version": "canary\n"}),
+            json!({"value": "canary", "error": {"kind": "canary"}}),
+        ] {
+            let error = answer(&result).into_secret(&reference).unwrap_err();
+            assert_eq!(error.kind(), Kind::Invalid, "{result}");
+            assert!(!format!("{error:?}").contains("canary"), "{result}");
+        }
+        for listed in [
+            json!({}),
+            json!({"path": "../canary"}),
+            json!({"path": "a", "field": ""}),
+        ] {
+            let error = answer(&listed).into_listed().unwrap_err();
+            assert_eq!(error.kind(), Kind::Invalid, "{listed}");
+        }
+    }
+
+    #[test]
+    fn only_short_tokens_are_shown() {
+        for (code, shown) in [
+            ("policy_7", true),
+            ("7up", false),
+            ("Policy", false),
+            ("a b", false),
+            ("", false),
+        ] {
+            assert_eq!(is_code(code), shown, "{code}");
+        }
+        assert!(!is_code(&"a".repeat(41)));
+    }
+}
