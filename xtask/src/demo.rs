@@ -42,6 +42,10 @@ pub(crate) fn run() -> Outcome {
         .env("DB_URL", "file:orders.csv");
     step(pipeline.env("MAIL_URL", "file:report.eml"))?;
 
+    heading("Any other program: `resolve exec` puts them into its environment");
+    let count = "echo \"the API key has ${#API_KEY} characters here\"";
+    step(&mut demo.resolve(&["exec", "--", "sh", "-c", count]))?;
+
     heading("Where its credentials came from: `resolve explain`");
     for name in MADE_UP {
         step(&mut demo.resolve(&["explain", name]))?;
