@@ -1,6 +1,8 @@
 //! `resolve exec`: the program runs as if started directly, with the credentials in place.
 #![cfg(unix)]
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use credchain_tests::{Project, Resolve};
 
 const CONFIG: &str = r#"
@@ -9,10 +11,6 @@ default = ["env", "dotenv"]
 [credentials.api_key]
 [credentials.smtp_port]
 default = "587"
-secret = false
-[credentials.renamed]
-env = "STRIPE_KEY"
-default = "none"
 secret = false
 "#;
 
@@ -26,17 +24,23 @@ fn project() -> Project {
 #[test]
 fn the_program_gets_every_declared_credential_and_the_callers_environment() {
     project()
-        .resolve([
-            "exec",
-            "--",
-            "sh",
-            "-c",
-            "echo $API_KEY $SMTP_PORT $STRIPE_KEY $MINE",
-        ])
+        .resolve(["exec", "--", "sh", "-c", "echo $API_KEY $SMTP_PORT $MINE"])
         .plain_env("MINE", "kept")
         .run()
         .success()
-        .stdout_is("from-dotenv 587 none kept\n");
+        .stdout_is("from-dotenv 587 kept\n");
+}
+
+#[test]
+fn another_variable_is_used_where_the_configuration_names_one() {
+    Resolve::new()
+        .config("[chain]\ndefault = [\"env\"]\n[credentials.key]\nenv = \"STRIPE_KEY\"\n")
+        .trusted()
+        .env("STRIPE_KEY", "value-of-stripe")
+        .args(["exec", "--", "sh", "-c", "echo $STRIPE_KEY ${KEY-unset}"])
+        .run()
+        .success()
+        .stdout_is("value-of-stripe unset\n");
 }
 
 #[test]
@@ -190,6 +194,7 @@ fn as_file_on_a_memory_file_system_is_private_and_removed() {
     let runtime = std::path::Path::new("/dev/shm");
     let directory = tempfile::Builder::new()
         .prefix("run-")
+        .permissions(std::fs::Permissions::from_mode(0o700))
         .tempdir_in(runtime)
         .expect("tmpfs");
     let project = Project::new();
@@ -197,7 +202,8 @@ fn as_file_on_a_memory_file_system_is_private_and_removed() {
         "credchain.toml",
         "[chain]\ndefault = [\"env\"]\n[credentials.tls_key]\nas_file = true\n",
     );
-    let script = "stat -c %a \"$TLS_KEY\"; cat \"$TLS_KEY\"; kill -TERM $$";
+    let script =
+        "stat -c %a \"$TLS_KEY\" \"$(dirname \"$TLS_KEY\")\"; cat \"$TLS_KEY\"; kill -TERM $$";
     project
         .sh(&format!(
             "XDG_RUNTIME_DIR={} resolve exec -- sh -c '{script}'; echo $?",
@@ -205,7 +211,7 @@ fn as_file_on_a_memory_file_system_is_private_and_removed() {
         ))
         .env("TLS_KEY", "pem-text")
         .run()
-        .stdout_contains("600\npem-text143");
+        .stdout_contains("600\n700\npem-text143");
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 

@@ -44,8 +44,10 @@ fn fish_reads_back_the_exact_values() {
         .command("fish")
         .args([
             "-c",
-            "resolve export --format fish | source; printf %s $API_KEY",
+            "resolve export --format fish | source; sh -c 'printf %s \"$API_KEY\"'",
         ])
+        // Without it fish decodes what it inherits byte by byte, before we see it.
+        .plain_env("LC_ALL", "C.UTF-8")
         .env("API_KEY", HOSTILE)
         .env("OTHER", "another-value")
         .run()
