@@ -155,6 +155,7 @@ macro_rules! __each_promise {
             CurrentThread expectations_hold
             CurrentThread a_repeated_write_counts_once
             CurrentThread a_written_version_can_be_read
+            CurrentThread a_history_can_be_read_and_pruned
             CurrentThread a_deleted_value_is_not_found
             CurrentThread lists_what_was_set
             CurrentThread describes_what_it_gets

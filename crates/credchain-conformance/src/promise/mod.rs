@@ -4,6 +4,7 @@
 //! [`Subject`](crate::Subject) to the next, so a shared backend can serve several of them.
 
 mod concurrency;
+mod history;
 mod honesty;
 mod interruption;
 mod leaks;
@@ -17,6 +18,7 @@ use crate::{Check, Flavour};
 pub use self::concurrency::{
     exactly_one_of_many_racers_wins, parallel_reads_agree, parallel_writes_all_survive,
 };
+pub use self::history::a_history_can_be_read_and_pruned;
 pub use self::honesty::{
     capabilities_and_facets_are_constant, conventional_places_work,
     is_honest_about_what_it_cannot_do, refuses_values_over_its_limit,

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod flawed;
+mod history;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use credchain_core::{
 };
 
 use crate::flawed::{Flaw, Flawed, TOKEN};
+use crate::history::{Kept, Slip};
 
 /// Each flaw, and the promise that it breaks.
 const FLAWS: &[(Flaw, &str)] = &[
@@ -99,6 +101,21 @@ const FLAWS: &[(Flaw, &str)] = &[
     (Flaw::NeedsItsFirstThread, "works_on_many_threads"),
 ];
 
+/// What a store that keeps a history can do wrong with it.
+const SLIPS: &[Slip] = &[
+    Slip::OldestFirst,
+    Slip::ForgetsTheCurrent,
+    Slip::ListsWhatIsDisabled,
+    Slip::ReadsWhatIsDisabled,
+    Slip::ReadsWhatIsDestroyed,
+    Slip::ReadsAnotherVersion,
+    Slip::DestroysEverything,
+    Slip::DestroysTheMissing,
+];
+
+/// The promise that has to notice them.
+const ABOUT_HISTORY: &str = "a_history_can_be_read_and_pruned";
+
 fn promise(name: &str) -> &'static Promise {
     ALL.iter().find(|promise| promise.name == name).unwrap()
 }
@@ -150,9 +167,23 @@ fn each_flaw_breaks_the_promise_that_is_about_it() {
 }
 
 #[test]
+fn a_history_that_lies_is_noticed() {
+    let verdict = |slip| {
+        let check = promise(ABOUT_HISTORY).check;
+        runtime(Flavour::CurrentThread)
+            .block_on(async { check(&Subject::new(Arc::new(Kept::new(slip)))).await })
+    };
+    assert_eq!(verdict(Slip::Nothing), Ok(()));
+    for slip in SLIPS {
+        assert!(verdict(*slip).is_err(), "{slip:?}");
+    }
+}
+
+#[test]
 fn each_promise_is_broken_by_some_flaw() {
     for promise in ALL {
-        let broken = FLAWS.iter().any(|(_, name)| *name == promise.name);
+        let broken =
+            promise.name == ABOUT_HISTORY || FLAWS.iter().any(|(_, name)| *name == promise.name);
         assert!(
             broken,
             "nothing shows that `{}` notices anything",
