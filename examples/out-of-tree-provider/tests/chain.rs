@@ -21,8 +21,12 @@ at.netrc = "other.example.com"
 "#;
 
 fn open(home: &Path, variables: &[(&str, &str)]) -> Credchain {
+    open_with(home, CONFIG, variables)
+}
+
+fn open_with(home: &Path, text: &str, variables: &[(&str, &str)]) -> Credchain {
     let config = home.join("credchain.toml");
-    std::fs::write(&config, CONFIG).expect("a configuration");
+    std::fs::write(&config, text).expect("a configuration");
     let home_variable = [("HOME", home.to_str().expect("a path that is text"))];
     let env = Environment::fixed(home_variable.iter().chain(variables).copied());
     Credchain::opener()
@@ -77,4 +81,34 @@ async fn a_broken_file_stops_the_chain_and_shows_nothing_of_itself() {
     assert_eq!(error.kind(), Kind::Invalid);
     assert!(error.to_string().contains("line 2"), "{error}");
     assert!(!format!("{error} {error:?}").contains("canary"));
+}
+
+#[tokio::test]
+async fn the_default_entry_counts_only_when_it_is_asked_for() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let entries = "machine a password x\ndefault login anonymous password guest\n";
+    std::fs::write(home.path().join(".netrc"), entries).expect("a netrc file");
+    let missing = open(home.path(), &[])
+        .get("other_token")
+        .await
+        .expect_err("not listed");
+    assert_eq!(missing.kind(), Kind::NotFound);
+    let asked = format!("{CONFIG}\n[providers.netrc]\nuse_default = true\n");
+    let token = open_with(home.path(), &asked, &[])
+        .get("other_token")
+        .await
+        .expect("the default");
+    assert_eq!(token.expose(), b"guest");
+}
+
+#[tokio::test]
+async fn a_file_that_was_named_and_is_missing_stops_the_chain() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let variables = [("NETRC", "/no/such/netrc")];
+    let error = open(home.path(), &variables)
+        .get("other_token")
+        .await
+        .expect_err("no file");
+    assert_eq!(error.kind(), Kind::Misconfigured);
+    assert!(error.hint().is_some_and(|hint| hint.contains("$NETRC")));
 }
