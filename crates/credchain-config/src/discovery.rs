@@ -64,7 +64,7 @@ impl Discovery {
             base.map(|base| base.join("credchain"))
         };
         Self {
-            working_directory: working_directory.into(),
+            working_directory: absolute(working_directory.into()),
             explicit: environment
                 .get("CREDCHAIN_CONFIG")
                 .filter(|path| !path.is_empty())
@@ -199,6 +199,11 @@ impl Discovery {
             .display()
             .to_string()
     }
+}
+
+/// Walking up needs a path that goes up.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 /// The files of a configuration.

@@ -59,7 +59,7 @@ mod trust;
 pub use crate::diagnostic::{Diagnostic, Diagnostics, Label, Severity};
 pub use crate::discovery::{Discovery, FILE_NAME};
 pub use crate::loaded::{ConfigFile, Loaded, Role, Shown};
-pub use crate::loader::load;
+pub use crate::loader::{check_profiles, load};
 pub use crate::model::{
     AuditSpec, ChainChoice, CredentialSpec, DEFAULT_CHAIN, DEFAULT_PROFILE, OAuth2Spec, OnFailure,
     Patterns, Project, ProviderSpec, RedactionRule, RedactionSpec, Replace, RotationSpec,

@@ -214,7 +214,9 @@ impl Loaded {
                     .ok()
                     .and_then(|link| self.project.providers.get(&link))
                     .is_some_and(|spec| spec.built);
-                !built && *key != "credential" && SECRET_WORDS.iter().any(|word| key.contains(word))
+                // Tables inside a provider's may have free keys, such as a program's variables.
+                let unchecked = !built || path.len() > 3;
+                unchecked && speaks_of_a_secret(key)
             }
             _ => false,
         }
@@ -230,6 +232,15 @@ const SECRET_WORDS: [&str; 6] = [
     "key",
     "credential",
 ];
+
+/// Whether a key speaks of a secret, and neither of its name nor of where it is.
+fn speaks_of_a_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    let harmless = ["_url", "_id", "_file", "_path"]
+        .iter()
+        .any(|end| key.ends_with(end));
+    key != "credential" && !harmless && SECRET_WORDS.iter().any(|word| key.contains(word))
+}
 
 fn toml(value: &Value) -> String {
     match value {

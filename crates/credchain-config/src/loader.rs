@@ -99,6 +99,38 @@ pub fn load(discovery: &Discovery, registry: &Registry) -> Result<Loaded, Diagno
     Ok(Loaded::new(parts, discovery, registry))
 }
 
+/// Loads the configuration in every profile it has, for a check of the whole file: a mistake in a
+/// profile's chain is otherwise seen only where that profile is in use.
+///
+/// # Errors
+/// All mistakes of all profiles, each once.
+pub fn check_profiles(
+    discovery: &Discovery,
+    registry: &Registry,
+) -> Result<Vec<Diagnostic>, Diagnostics> {
+    let profiles = {
+        let found = discovery.files().map_err(|problems| {
+            Diagnostics::from_list(problems)
+                .err()
+                .unwrap_or_else(unexplained)
+        })?;
+        Parsed::new(&found, &mut Vec::new()).profiles()
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    let mut problems = Vec::new();
+    for profile in profiles {
+        let said = match load(&discovery.clone().with_profile(profile), registry) {
+            Ok(loaded) => loaded.warnings,
+            Err(problems) => problems.iter().cloned().collect(),
+        };
+        problems.extend(
+            said.into_iter()
+                .filter(|one| seen.insert(one.to_json().to_string())),
+        );
+    }
+    Diagnostics::from_list(problems)
+}
+
 fn unexplained() -> Diagnostics {
     Diagnostics::single(Diagnostic::error(
         "config::unreadable",

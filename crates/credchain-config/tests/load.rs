@@ -12,7 +12,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 
 use common::{World, registry};
-use credchain_config::{ChainChoice, Diagnostics, Discovery, Loaded, Origin, load};
+use credchain_config::{ChainChoice, Diagnostics, Discovery, Loaded, Origin, check_profiles, load};
 use credchain_core::{At, Environment, LinkName, Name};
 
 fn codes(problems: &Diagnostics) -> Vec<&'static str> {
@@ -385,4 +385,33 @@ fn the_working_directory_need_not_exist() {
     let discovery = Discovery::new("/no/such/place", Environment::fixed::<&str, &str>([]));
     let loaded = load(&discovery, &registry()).unwrap();
     assert_eq!(loaded.project.name, "place");
+}
+
+#[test]
+fn a_check_of_all_profiles_reports_each_mistake_once() {
+    let world = World::new();
+    world.write(
+        "credchain.toml",
+        "[chain]\ndefault = ['nowhere']\n[profiles.a.chain]\nci = ['kering']\n[profiles.b.chain]\nci = ['valut']\n",
+    );
+    let problems = check_profiles(&world.discovery(), &registry()).unwrap_err();
+    let lines: Vec<_> = problems
+        .iter()
+        .map(|one| one.labels[0].file.position(one.labels[0].span.start).0)
+        .collect();
+    assert_eq!(lines, [2, 4, 6]);
+}
+
+#[test]
+fn a_programs_variables_are_not_shown() {
+    let world = World::new();
+    world.write(
+        "credchain.toml",
+        "[providers.helper]\ntype = 'command'\nprogram = 'x'\nenv = { API_TOKEN = 'canary', LEVEL = 'debug' }\n",
+    );
+    let shown = format!("{:?}", world.loaded().show());
+    assert!(
+        shown.contains("debug") && !shown.contains("canary"),
+        "{shown}"
+    );
 }

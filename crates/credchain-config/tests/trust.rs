@@ -1,6 +1,7 @@
 //! What a cloned project's configuration may not do before the user has said yes: each test
 //! tries it.
 
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 mod common;
@@ -383,6 +384,8 @@ fn an_edit_that_adds_a_program_an_endpoint_a_path_or_a_name_loses_trust() {
             "{:?}",
             verdict.added()
         );
+        let error = verdict.refused()[0].error();
+        assert!(error.hint().unwrap().contains("it has added"), "{error:?}");
     }
 }
 
@@ -583,4 +586,14 @@ fn a_record_that_is_a_link_is_not_followed() {
     fs::rename(&file, &moved).unwrap();
     symlink(&moved, &file).unwrap();
     assert!(!verdict(&world).is_trusted());
+}
+
+#[test]
+fn without_a_home_nothing_is_read_from_the_project() {
+    let world = world("[chain]\ndefault = ['keyring']\n");
+    let trust = TrustStore::open("");
+    assert_eq!(trust.check(&world.loaded()).status(), TrustStatus::Unknown);
+    let error = trust.record(&world.loaded()).unwrap_err();
+    assert!(error.hint().unwrap().contains("XDG_STATE_HOME"));
+    assert!(trust.list().unwrap().is_empty());
 }

@@ -17,7 +17,7 @@ pub(super) fn read(cx: &mut Assembly<'_>) {
         for (name, value) in table {
             match value {
                 Value::String(_, link) if name == CHAIN_WRITE.key => {
-                    cx.project.write = cx.link(link, &["chain", name]);
+                    cx.project.write = cx.link(link, |merged| merged.value_place(&["chain", name]));
                 }
                 Value::Array(_, items) if name != CHAIN_WRITE.key => {
                     let links = list(cx, items, &["chain", name]);
@@ -51,7 +51,7 @@ pub(super) fn list(cx: &mut Assembly<'_>, items: &[Value], path: &[&str]) -> Arc
         let number = number.to_string();
         let mut path = path.to_vec();
         path.push(&number);
-        let Some(link) = cx.link(text, &path) else {
+        let Some(link) = cx.link(text, |merged| merged.value_place(&path)) else {
             continue;
         };
         if links.contains(&link) {

@@ -130,7 +130,7 @@ fn at(
     };
     for (key, value) in table {
         let path = ["credentials", name.as_str(), "at", key];
-        let Some(link) = at_link(cx, key, &path) else {
+        let Some(link) = cx.link(key, |merged| merged.key_place(&path)) else {
             continue;
         };
         if !links.contains(&link) {
@@ -172,19 +172,6 @@ fn at(
         }
     }
     at
-}
-
-/// The link of an `at` key. The key is where the mistake is, not the value.
-fn at_link(cx: &mut Assembly<'_>, key: &str, path: &[&str]) -> Option<LinkName> {
-    let before = cx.problems.len();
-    let link = cx.link(key, path);
-    if link.is_none() && cx.problems.len() > before {
-        cx.problems.truncate(before);
-        let place = cx.merged.key_place(path);
-        let problem = chains::unknown_link(cx, key, &place);
-        cx.report(problem);
-    }
-    link
 }
 
 fn template(cx: &mut Assembly<'_>, name: &Name, fields: Fields<'_>) -> Option<Template> {

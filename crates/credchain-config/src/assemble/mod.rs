@@ -77,14 +77,13 @@ impl<'a> Assembly<'a> {
     }
 
     /// Makes sure that the model has the link that a chain names, or says that it leads nowhere.
-    fn link(&mut self, text: &str, path: &[&str]) -> Option<LinkName> {
-        let place = || self.merged.value_place(path);
+    fn link(&mut self, text: &str, place: impl Fn(&Merged) -> Place) -> Option<LinkName> {
         if let Ok(name) = text.parse::<LinkName>() {
             if self.project.providers.contains_key(&name) {
                 return Some(name);
             }
             if let Some(mut spec) = crate::ProviderSpec::implicit(&name, self.registry) {
-                spec.place = place();
+                spec.place = place(self.merged);
                 if !spec.built {
                     let warning = providers::not_built(&spec);
                     self.report(warning);
@@ -97,7 +96,7 @@ impl<'a> Assembly<'a> {
         if self.table(&["providers", text]).is_some() {
             return None;
         }
-        let problem = chains::unknown_link(self, text, &place());
+        let problem = chains::unknown_link(self, text, &place(self.merged));
         self.report(problem);
         None
     }

@@ -18,6 +18,7 @@ use self::facts::{Extract, hex};
 use self::needs::Root;
 use self::store::{Directory, Record};
 pub use self::variables::{LOADER_VARIABLES, is_loader_variable};
+use crate::diagnostic::printable;
 use crate::loaded::{Loaded, Role};
 use crate::source::Origin;
 
@@ -91,6 +92,8 @@ pub struct Untrusted {
     pub origin: Origin,
     /// Why it needs trust, to follow "because".
     pub why: String,
+    /// What the project has added since the user trusted it, if that is why.
+    pub since: Option<String>,
 }
 
 /// A use that needs trust.
@@ -125,7 +128,7 @@ pub enum What {
 
 impl TrustStore {
     /// The records below a directory of credchain's own, `$XDG_STATE_HOME/credchain`. Nothing is
-    /// read before something needs trust.
+    /// read before something needs trust. Without an absolute path nothing is remembered.
     pub fn open(home: impl AsRef<Path>) -> Self {
         Self {
             directory: Directory::new(home.as_ref()),
@@ -157,6 +160,14 @@ impl TrustStore {
                 if added.is_empty() {
                     verdict(TrustStatus::Recorded, Vec::new())
                 } else {
+                    let since = summary(&added);
+                    let refused = refused
+                        .into_iter()
+                        .map(|one| Untrusted {
+                            since: Some(since.clone()),
+                            ..one
+                        })
+                        .collect();
                     TrustVerdict {
                         added,
                         ..verdict(TrustStatus::Changed, refused)
@@ -339,9 +350,14 @@ impl Untrusted {
             Kind::Untrusted,
             format!("{what}, because {} ({})", self.why, self.origin),
         )
-        .with_hint(
-            "read the configuration, then `resolve trust`; in CI name the file with `--config` or CREDCHAIN_CONFIG",
-        );
+        .with_hint(match &self.since {
+            None => format!("read the configuration, then {WAY_OUT}"),
+            Some(added) => {
+                format!(
+                    "since you trusted this project it has added {added}; read it, then {WAY_OUT}"
+                )
+            }
+        });
         let error = match &self.what {
             What::Read { credential, .. } | What::Injected { credential, .. } => {
                 error.for_credential(credential)
@@ -353,6 +369,20 @@ impl Untrusted {
             Some(link) => error.at(link.clone()),
             None => error,
         }
+    }
+}
+
+/// The end of every hint about trust.
+const WAY_OUT: &str = "`resolve trust`; in CI name the file with `--config` or CREDCHAIN_CONFIG";
+
+/// The first of several additions, and how many there are.
+fn summary(added: &[String]) -> String {
+    let first = added
+        .first()
+        .map_or_else(String::new, |first| printable(first));
+    match added.len() {
+        0 | 1 => first,
+        more => format!("{first} and {} more", more - 1),
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) fn all(loaded: &Loaded) -> Vec<Untrusted> {
                 what: What::Link(provider.name.clone()),
                 origin: provider.origin(),
                 why,
+                since: None,
             });
         }
     }
@@ -46,6 +47,7 @@ pub(super) fn all(loaded: &Loaded) -> Vec<Untrusted> {
             what: What::OAuth2(spec.name.clone()),
             origin: spec.origin(),
             why: "it sends a client's secret to a server".into(),
+            since: None,
         });
         if spec.inject && is_loader_variable(&spec.variable()) {
             found.push(injected(loaded, "oauth2", &spec.name, spec.variable()));
@@ -67,6 +69,7 @@ pub(super) fn all(loaded: &Loaded) -> Vec<Untrusted> {
                 what,
                 origin,
                 why: why.into(),
+                since: None,
             });
         }
     }
@@ -100,6 +103,7 @@ fn injected(loaded: &Loaded, table: &str, name: &Name, variable: String) -> Untr
             variable,
         },
         origin: place.origin(),
+        since: None,
     }
 }
 
@@ -162,6 +166,7 @@ fn reads(loaded: &Loaded, spec: &CredentialSpec, found: &mut Vec<Untrusted>) {
             },
             origin: place,
             why: why.into(),
+            since: None,
         });
     }
 }

@@ -36,6 +36,15 @@ pub(super) struct Record {
 #[derive(Clone, Debug)]
 pub(super) struct Directory(PathBuf);
 
+/// Without a home there is no place that a cloned project could not have filled.
+fn no_home() -> Error {
+    Error::new(
+        Kind::Misconfigured,
+        "there is no directory to remember trust in",
+    )
+    .with_hint("set HOME or XDG_STATE_HOME to an absolute path")
+}
+
 impl Directory {
     pub(super) fn new(home: &Path) -> Self {
         Self(home.join("trust"))
@@ -72,6 +81,9 @@ impl Directory {
 
     /// Writes a record so that a crash leaves the old one or the new one.
     pub(super) fn write(&self, record: &Record) -> Result<()> {
+        if !self.0.is_absolute() {
+            return Err(no_home());
+        }
         self.create()?;
         let path = self.path_of(&record.root);
         let text = serde_json::to_vec(record)
@@ -112,6 +124,9 @@ impl Directory {
 
     /// Whether the directory is there; one that others can look into or write to is refused.
     fn usable(&self) -> Result<bool> {
+        if !self.0.is_absolute() {
+            return Ok(false);
+        }
         match fs::symlink_metadata(&self.0) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(failed("look at", &self.0, &error)),
