@@ -57,7 +57,11 @@ impl Settings {
                 .with_hint("a prefix looks like `PIPELINE_`"));
         }
         Ok(Self {
-            files: files.into_iter().map(PathBuf::from).collect(),
+            // Trust was judged by the expanded path, so that is the one to read.
+            files: files
+                .iter()
+                .map(|file| setup.project.expand(file).into())
+                .collect(),
             prefix: prefix.to_owned(),
             explicit: setup.explicit,
             project: setup.project.clone(),
@@ -133,11 +137,16 @@ mod tests {
     #[test]
     fn with_a_project_files_start_at_its_root() {
         let project = Project::new("demo", "/home/u/demo/deep").with_root("/home/u/demo");
-        let settings = setup(json!({"files": [".env.local", "/etc/env"]})).in_project(project);
+        let project = project.with_profile("prod");
+        let table = json!({"files": [".env.{profile}", "/etc/{project}.env"]});
+        let settings = setup(table).in_project(project);
         let places = Settings::new(&settings).unwrap().places();
         assert_eq!(
             places,
-            [Path::new("/home/u/demo/.env.local"), Path::new("/etc/env")]
+            [
+                Path::new("/home/u/demo/.env.prod"),
+                Path::new("/etc/demo.env")
+            ]
         );
     }
 

@@ -39,16 +39,15 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn new(setup: &Setup) -> Result<Self> {
-        let path = setup.settings.path("path")?;
-        if path
-            .as_ref()
-            .is_some_and(|path| path.as_os_str().is_empty())
-        {
+        let path = setup.settings.text("path")?;
+        if path.is_some_and(str::is_empty) {
             return Err(
                 Error::new(Kind::Misconfigured, "setting `path` names no directory")
                     .with_hint("leave it out, or name a directory such as `path = \"secrets\"`"),
             );
         }
+        // Trust was judged by the expanded path, so that is the one to read.
+        let path = path.map(|path| setup.project.base().join(setup.project.expand(path)));
         let max_size = setup.settings.size("max_size")?.unwrap_or(DEFAULT_MAX_SIZE);
         if max_size == 0 {
             return Err(Error::new(
@@ -57,7 +56,7 @@ impl Settings {
             ));
         }
         Ok(Self {
-            path: path.map(|path| setup.project.base().join(path)),
+            path,
             trim: setup.settings.bool("trim")?.unwrap_or(false),
             max_size,
         })
@@ -121,10 +120,10 @@ mod tests {
     fn the_directory_is_the_set_one_then_systemds_then_the_runtimes() {
         let bare = Context::system().with_env(Environment::fixed([("A", "b")]));
         let systemd = |path| Context::system().with_env(Environment::fixed([(SYSTEMD, path)]));
-        let set = settings(json!({"path": "secrets"})).unwrap();
+        let set = settings(json!({"path": "secrets/{profile}"})).unwrap();
         assert_eq!(
             set.directory(&systemd("/run/c")),
-            Path::new("/work/secrets")
+            Path::new("/work/secrets/default")
         );
         let unset = settings(json!({})).unwrap();
         assert_eq!(unset.directory(&systemd("/run/c")), Path::new("/run/c"));
