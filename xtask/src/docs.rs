@@ -6,7 +6,9 @@
 use std::fs;
 use std::path::Path;
 
+use crate::reference;
 use crate::run::{Failure, Outcome, has_ending, root, tracked_files};
+use crate::test;
 
 const OPENING: &str = "<!-- include: ";
 const CLOSING: &str = "<!-- /include -->";
@@ -21,6 +23,11 @@ pub(crate) enum Mode {
 /// Brings every generated part of the tree up to date, or tells which is not.
 pub(crate) fn run(mode: Mode) -> Outcome {
     let mut stale = Vec::new();
+    for (file, new) in reference::files(&test::build()?)? {
+        let path = root().join(file);
+        let old = fs::read_to_string(&path).unwrap_or_default();
+        update(mode, &path, &old, &new, &mut stale)?;
+    }
     for file in tracked_files()?
         .into_iter()
         .filter(|file| has_ending(file, &["md"]))

@@ -10,6 +10,7 @@ mod bench;
 mod check;
 mod demo;
 mod docs;
+mod reference;
 mod run;
 #[cfg(unix)]
 mod servers;

@@ -13,8 +13,9 @@ const MOST_LINES: usize = 800;
 const UNSAFE_LIST: &str = "xtask/data/unsafe-modules.txt";
 
 /// Folders that exist on one machine only, spelled so that this file does not contain them.
-const MACHINE_PATHS: [&str; 3] = [
-    concat!("/wo", "rk/"),
+const MACHINE_PATHS: [&str; 4] = [
+    concat!("/work/", "main"),
+    concat!("/work/", "shared"),
     concat!("/ro", "ot/"),
     concat!("/tmp/", "brief"),
 ];
@@ -42,20 +43,22 @@ pub(super) fn unsafe_places() -> Findings {
     let mut found = BTreeSet::new();
     let mut wrong = Vec::new();
     for (file, text) in texts(&["rs"])? {
-        if text.contains(concat!("allow(unsafe", "_code")) {
-            wrong.push(format!("{file}: use `#[expect(unsafe_code, reason = …)]`"));
-        }
-        for (at, opening) in text.match_indices(concat!("expect(unsafe", "_code")) {
-            let rest = &text[at + opening.len()..];
-            if !rest
+        for attribute in text.split("#[").chain(text.split("#![")).skip(1) {
+            let attribute: String = attribute
                 .split(']')
                 .next()
                 .unwrap_or_default()
-                .contains("reason =")
-            {
-                wrong.push(format!("{file}: unsafe code is expected without a reason"));
+                .split_whitespace()
+                .collect();
+            if attribute.starts_with("allow(unsafe_code") {
+                wrong.push(format!("{file}: expect unsafe code, do not allow it"));
             }
-            found.insert(file.clone());
+            if attribute.starts_with("expect(unsafe_code") {
+                if !attribute.contains("reason=") {
+                    wrong.push(format!("{file}: unsafe code is expected without a reason"));
+                }
+                found.insert(file.clone());
+            }
         }
     }
     let unlisted = found
@@ -77,6 +80,9 @@ pub(super) fn contents() -> Findings {
         if has_ending(&file, &["rs", "py"]) && lines > MOST_LINES {
             wrong.push(format!("{file}: {lines} lines, at most {MOST_LINES}"));
         }
+        if has_private_key(&text) {
+            wrong.push(format!("{file}: a private key"));
+        }
         for (number, line) in text.lines().enumerate() {
             let place = format!("{file}:{}", number + 1);
             if let Some(path) = MACHINE_PATHS.iter().find(|path| line.contains(*path)) {
@@ -90,19 +96,27 @@ pub(super) fn contents() -> Findings {
     Ok(wrong)
 }
 
-/// The beginning of what looks like a real token or private key in this line.
+/// The beginning of what looks like a real token in this line.
 fn looks_secret(line: &str) -> Option<&'static str> {
-    const KEY_BLOCK: &str = concat!("PRIVATE", " KEY-----");
-    if line.contains("-----BEGIN") && line.contains(KEY_BLOCK) {
-        return Some("-----BEGIN");
-    }
     TOKENS.into_iter().find_map(|(start, least)| {
-        let long_enough =
-            |rest: &str| rest.chars().take_while(char::is_ascii_alphanumeric).count() >= least;
-        line.match_indices(start)
-            .any(|(at, _)| long_enough(&line[at + start.len()..]))
-            .then_some(start)
+        let found =
+            |(at, _)| run_of(&line[at + start.len()..], |c| c.is_ascii_alphanumeric()) >= least;
+        line.match_indices(start).any(found).then_some(start)
     })
+}
+
+/// Whether a private key is in this text, as a block of lines or written with `\\n`; a word or
+/// two in place of the key is an example.
+fn has_private_key(text: &str) -> bool {
+    const OPENING: &str = concat!("PRIVATE", " KEY-----");
+    text.match_indices(OPENING).any(|(at, _)| {
+        let rest = text[at + OPENING.len()..].trim_start_matches(['\\', 'n', 'r', '\r', '\n', ' ']);
+        run_of(rest, |c| c.is_ascii_alphanumeric() || "+/=".contains(c)) >= 60
+    })
+}
+
+fn run_of(text: &str, wanted: impl Fn(char) -> bool) -> usize {
+    text.chars().take_while(|c| wanted(*c)).count()
 }
 
 /// The text files with one of these endings, or all.
@@ -121,7 +135,7 @@ fn texts(endings: &[&str]) -> Outcome<Vec<(String, String)>> {
 
 #[cfg(test)]
 mod tests {
-    use super::looks_secret;
+    use super::{has_private_key, looks_secret};
 
     #[test]
     fn a_long_token_is_noticed_and_its_prefix_alone_is_not() {
@@ -131,9 +145,12 @@ mod tests {
     }
 
     #[test]
-    fn a_private_key_is_noticed() {
-        let line = format!("-----BEGIN {} KEY-----", "PRIVATE");
-        assert_eq!(looks_secret(&line), Some("-----BEGIN"));
-        assert_eq!(looks_secret("-----BEGIN PUBLIC KEY-----"), None);
+    fn a_private_key_is_noticed_and_an_example_of_one_is_not() {
+        let block = |body: &str| format!("-----BEGIN {} KEY-----\n{body}\n", "PRIVATE");
+        assert!(has_private_key(&block(&"A".repeat(64))));
+        assert!(has_private_key(
+            &block(&"A".repeat(64)).replace('\n', "\\n")
+        ));
+        assert!(!has_private_key(&block("not a key")));
     }
 }
