@@ -13,16 +13,19 @@ use crate::tables::{CHAIN_WRITE, COMMON, Form, KNOWN_TYPES, ROOT, TYPE};
 /// ```
 /// use credchain_core::Registry;
 /// let schema = credchain_config::schema(&Registry::collect(&[])?);
-/// assert_eq!(schema["properties"]["project"]["properties"]["name"]["type"], "string");
+/// assert_eq!(schema["$defs"]["project"]["properties"]["name"]["type"], "string");
 /// # Ok::<(), credchain_core::Error>(())
 /// ```
 pub fn schema(registry: &Registry) -> Value {
-    let mut root = Map::new();
-    for table in ROOT {
-        root.insert(table.key.to_owned(), form(table.form, table.doc));
-    }
-    let mut profile = root.clone();
-    profile.remove("profiles");
+    let table = |key: &str| (key.to_owned(), json!({ "$ref": format!("#/$defs/{key}") }));
+    let keys = || ROOT.iter().map(|root| root.key);
+    let root: Map<String, Value> = keys().map(table).collect();
+    let profile: Map<String, Value> = keys().filter(|key| *key != "profiles").map(table).collect();
+    let mut definitions = definitions(registry, &profile);
+    definitions.extend(
+        ROOT.iter()
+            .map(|root| (root.key.to_owned(), form(root.form, root.doc))),
+    );
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "credchain.toml",
@@ -30,11 +33,11 @@ pub fn schema(registry: &Registry) -> Value {
         "type": "object",
         "additionalProperties": false,
         "properties": root,
-        "$defs": definitions(registry, &profile),
+        "$defs": definitions,
     })
 }
 
-fn definitions(registry: &Registry, profile: &Map<String, Value>) -> Value {
+fn definitions(registry: &Registry, profile: &Map<String, Value>) -> Map<String, Value> {
     let mut definitions = Map::from_iter([
         (
             "profile".to_owned(),
@@ -69,6 +72,7 @@ fn definitions(registry: &Registry, profile: &Map<String, Value>) -> Value {
             }),
         ),
     ]);
+    definitions.insert("common".to_owned(), keys_of(&[COMMON]));
     for registration in registry.iter() {
         definitions.insert(definition(registration.type_name), built(registration));
     }
@@ -84,7 +88,7 @@ fn definitions(registry: &Registry, profile: &Map<String, Value>) -> Value {
         .map(str::to_owned)
         .collect();
     definitions.insert("provider".to_owned(), any_provider(&types));
-    Value::Object(definitions)
+    definitions
 }
 
 /// `[a-z][a-z0-9_]{0,62}`, the names that may be declared.
@@ -144,13 +148,23 @@ fn definition(type_name: &str) -> String {
 }
 
 fn built(registration: &Registration) -> Value {
-    let mut table = keys_of(&[&[TYPE], COMMON, registration.settings]);
+    let mut table = provider(registration.settings);
     table["description"] = registration.summary.into();
     table
 }
 
+/// A provider's table; the keys that all have are described once.
+fn provider(own: &[Setting]) -> Value {
+    let mut table = keys_of(&[&[TYPE], own]);
+    for common in COMMON {
+        table["properties"][common.key] =
+            json!({ "$ref": format!("#/$defs/common/properties/{}", common.key) });
+    }
+    table
+}
+
 fn not_built(type_name: &str) -> Value {
-    let mut table = keys_of(&[&[TYPE], COMMON]);
+    let mut table = provider(&[]);
     table["description"] =
         format!("A `{type_name}` provider; its own keys are not known here.").into();
     table["additionalProperties"] = true.into();

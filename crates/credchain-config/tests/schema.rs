@@ -162,3 +162,28 @@ fn a_key_that_another_layer_may_have_is_not_required() {
         "[providers.vault.auth]\nsecret_id = { credential = 'x' }\n"
     ));
 }
+
+#[test]
+fn every_example_fits_the_schema_that_is_shipped() {
+    let shipped = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../config/credchain.schema.json"
+    );
+    let shipped: Value = serde_json::from_str(&fs::read_to_string(shipped).unwrap()).unwrap();
+    for (name, text) in files("../../config") {
+        assert!(fits(&parse(&text), &shipped, &shipped), "{name}");
+    }
+    // What does not depend on the providers of a build cannot differ.
+    let here = schema(&common::registry());
+    for key in [
+        "project",
+        "chain",
+        "credentials",
+        "oauth2",
+        "redaction",
+        "rotation",
+        "audit",
+    ] {
+        assert_eq!(shipped["$defs"][key], here["$defs"][key], "{key} is stale");
+    }
+}

@@ -50,6 +50,7 @@ pub(crate) fn assemble(
     oauth2::read(&mut cx);
     credentials::check_names(&mut cx);
     cycles::check(&mut cx);
+    providers::check_built(&mut cx);
     cx.project
 }
 
@@ -84,10 +85,6 @@ impl<'a> Assembly<'a> {
             }
             if let Some(mut spec) = crate::ProviderSpec::implicit(&name, self.registry) {
                 spec.place = place(self.merged);
-                if !spec.built {
-                    let warning = providers::not_built(&spec);
-                    self.report(warning);
-                }
                 self.project.providers.insert(name.clone(), spec);
                 return Some(name);
             }

@@ -1,5 +1,7 @@
 //! `[providers.NAME]`.
 
+use std::collections::BTreeSet;
+
 use credchain_core::layers::{LayerSettings, reactions};
 use credchain_core::{LinkName, Name, Setting, Settings, Shape, TrustNeed};
 use figment::value::{Dict, Value};
@@ -88,14 +90,31 @@ fn spec(cx: &Assembly<'_>, name: LinkName, type_name: &str, dict: &Dict) -> Prov
     }
 }
 
-pub(super) fn not_built(spec: &ProviderSpec) -> Diagnostic {
+/// Links that a chain in use names and this build lacks. A table that nothing uses is no matter.
+pub(super) fn check_built(cx: &mut Assembly<'_>) {
+    let mut asked: BTreeSet<&LinkName> = cx.project.default_chain().iter().collect();
+    asked.extend(
+        cx.project
+            .credentials
+            .values()
+            .flat_map(|spec| spec.links.iter()),
+    );
+    asked.extend(&cx.project.write);
+    let lacking = asked
+        .into_iter()
+        .filter_map(|link| cx.project.providers.get(link));
+    let warnings: Vec<Diagnostic> = lacking.filter(|spec| !spec.built).map(not_built).collect();
+    cx.problems.extend(warnings);
+}
+
+fn not_built(spec: &ProviderSpec) -> Diagnostic {
     Diagnostic::warning(
         "config::type-not-in-this-build",
         format!("this build has no `{}` provider", spec.type_name),
     )
     .at(
         &spec.place,
-        "passed over, as long as an earlier link has the value",
+        "passed over, as long as another link has the value",
     )
     .help(format!(
         "a build with the feature `{}` has it",

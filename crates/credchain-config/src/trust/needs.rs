@@ -119,10 +119,16 @@ fn link(provider: &ProviderSpec, root: &Root, expand: &dyn Fn(&str) -> String) -
             .iter()
             .find(|path| !root.holds(&expand(path)))
             .map(|_| "it reads outside the project".into()),
-        _ => Some(format!(
-            "`{}` runs programs, uses the network, or reads what belongs to others",
-            provider.type_name
-        )),
+        _ => Some(always(&provider.type_name)),
+    }
+}
+
+fn always(type_name: &str) -> String {
+    match type_name {
+        "command" => "it runs a program".into(),
+        "keyring" => "it can read what belongs to other projects".into(),
+        "vault" | "aws" | "gcp" | "azure" => "it logs in to a server".into(),
+        other => format!("`{other}` may run programs or use the network"),
     }
 }
 
