@@ -20,6 +20,8 @@ pub(crate) fn up() -> Outcome {
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut child = command.spawn()?;
     eprintln!("Ctrl-C stops the servers");
+    // Kept until this process ends: `wait` would close it.
+    let _until_the_end = child.stdin.take();
     let status = child.wait()?;
     if status.success() {
         Ok(())
