@@ -119,6 +119,9 @@ pub struct Setup {
     pub context: Context,
     /// Where its own secrets come from, when `{ credential = "NAME" }` names one.
     pub credentials: Arc<dyn CredentialSource>,
+    /// The environment variables of what *other* links log in with. A provider that starts
+    /// programs leaves them out of their environment.
+    pub withheld: Vec<String>,
 }
 
 /// The project a provider is built for.
@@ -184,6 +187,7 @@ impl Setup {
             explicit: false,
             context: Context::system(),
             credentials: Arc::new(NoCredentials),
+            withheld: Vec::new(),
         }
     }
 
@@ -209,6 +213,12 @@ impl Setup {
     /// The same, with a source for the provider's own secrets.
     pub fn with_credentials(mut self, credentials: Arc<dyn CredentialSource>) -> Self {
         self.credentials = credentials;
+        self
+    }
+
+    /// The same, keeping these environment variables from programs that the provider starts.
+    pub fn withholding(mut self, variables: Vec<String>) -> Self {
+        self.withheld = variables;
         self
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use credchain_config::{CredentialSpec, Loaded, OAuth2Spec, ProviderSpec, TrustVerdict};
+use credchain_config::{CredentialSpec, Loaded, OAuth2Spec, Project, ProviderSpec, TrustVerdict};
 use credchain_core::layers::{self, LayerSettings};
 use credchain_core::{
     Context, Credential, Error, Kind, Link, LinkName, Provider, Refusing, Registration, Registry,
@@ -69,7 +69,8 @@ fn link(
         .explicit(spec.explicit)
         .in_project(loaded.project.for_providers())
         .with_context(context.clone())
-        .with_credentials(builder.source_for(spec.name.clone()));
+        .with_credentials(builder.source_for(spec.name.clone()))
+        .withholding(withheld(spec, &loaded.project));
     // Settings that only this one provider can judge may still be wrong: that is for the link
     // to say when it is reached, not a reason to refuse everything else.
     let provider: Arc<dyn Provider> = match (registration.build)(setup) {
@@ -77,6 +78,15 @@ fn link(
         Err(error) => Arc::new(Refusing::new(error)),
     };
     Ok(link(provider).with_reactions(reactions))
+}
+
+/// The variables of what other links log in with, and this one does not.
+fn withheld(spec: &ProviderSpec, project: &Project) -> Vec<String> {
+    let others = project.providers.values().flat_map(|other| &other.needs);
+    others
+        .filter(|name| !spec.needs.contains(name))
+        .filter_map(|name| Some(project.credentials.get(name)?.variable()))
+        .collect()
 }
 
 /// What needs no trust anywhere is in this process or a file: nothing to wait for or to repeat.

@@ -45,12 +45,11 @@ pub struct Command {
 }
 
 impl Command {
-    /// A provider from these settings.
+    /// A provider from these settings. The variables that the set-up withholds do not reach the
+    /// program.
     pub fn new(setup: Setup) -> Self {
-        Self {
-            setup,
-            without: Vec::new(),
-        }
+        let without = setup.withheld.clone();
+        Self { setup, without }
     }
 
     /// Keeps more variables of the caller's environment from the program, such as those that hold

@@ -1,0 +1,87 @@
+//! A plugin behind the command: one process, one batch, gone with the command.
+#![cfg(unix)]
+
+use credchain_tests::{Project, repository};
+
+/// A project with `count` credentials, all of them with the reference plugin.
+fn project(count: usize) -> Project {
+    let project = Project::new();
+    let plugin = repository().join("examples/plugin/reference_plugin.py");
+    let mut config = format!(
+        "[chain]\ndefault = [\"plugin\"]\n[providers.plugin]\ntype = \"command\"\n\
+         program = {plugin:?}\nargs = [\"--store\", \"store.json\", \"--log\", \"plugin.log\"]\n\
+         capabilities = [\"set\"]\n"
+    );
+    for number in 0..count {
+        config += &format!("[credentials.key_{number}]\n");
+    }
+    project.write("credchain.toml", config);
+    project
+}
+
+/// What the plugin wrote about itself: its process's number, and the words of each line.
+fn log(project: &Project) -> Vec<(String, String)> {
+    let text = String::from_utf8(project.read("plugin.log")).unwrap();
+    let line = |line: &str| {
+        line.split_once(' ')
+            .map(|(pid, words)| (pid.into(), words.into()))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+#[test]
+fn two_hundred_credentials_are_one_process_and_one_request() {
+    let project = project(200);
+    let dotenv: String = (0..200).map(|n| format!("KEY_{n}=value-{n}\n")).collect();
+    project.write("values.env", dotenv);
+    let import = ["import", "values.env", "--to", "plugin"];
+    project.resolve(import).trusted().run().success();
+    std::fs::remove_file(project.dir().join("plugin.log")).unwrap();
+
+    project
+        .resolve(["exec", "--", "sh", "-c", "echo $KEY_0 $KEY_199"])
+        .trusted()
+        .run()
+        .success()
+        .stdout_is("value-0 value-199\n");
+    let log = log(&project);
+    let words: Vec<&str> = log.iter().map(|(_, words)| words.as_str()).collect();
+    assert_eq!(words, ["start", "get 200", "end"]);
+    assert!(
+        log.iter().all(|(pid, _)| *pid == log[0].0),
+        "one process: {log:?}"
+    );
+}
+
+#[test]
+fn the_plugin_has_ended_before_the_program_starts() {
+    let project = project(1);
+    project
+        .resolve(["set", "key_0", "--to", "plugin"])
+        .trusted()
+        .stdin("value")
+        .run()
+        .success();
+    project
+        .resolve([
+            "exec",
+            "--",
+            "sh",
+            "-c",
+            "tail -n1 plugin.log | cut -d' ' -f2; ps -o stat= --ppid $$ | grep -c Z",
+        ])
+        .trusted()
+        .run()
+        .stdout_is("end\n0\n");
+}
+
+#[test]
+fn without_trust_the_plugin_is_never_started() {
+    let project = project(1);
+    project
+        .resolve(["get", "key_0"])
+        .run()
+        .code(7)
+        .stderr_contains("resolve trust");
+    assert!(!project.dir().join("plugin.log").exists());
+}
