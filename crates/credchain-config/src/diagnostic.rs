@@ -240,7 +240,7 @@ impl From<Diagnostics> for Error {
 
 fn sort(list: &mut [Diagnostic]) {
     // Stable, so that what has no place keeps the order of discovery.
-    list.sort_by_key(|one| {
+    list.sort_by_cached_key(|one| {
         let place = one
             .labels
             .first()

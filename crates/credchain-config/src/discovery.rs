@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use credchain_core::Environment;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, printable};
 use crate::source::{Place, SourceFile};
 
 /// The file that marks a project.
@@ -194,10 +194,9 @@ impl Discovery {
     }
 
     fn shown(&self, path: &Path) -> String {
-        path.strip_prefix(&self.working_directory)
-            .unwrap_or(path)
-            .display()
-            .to_string()
+        let path = path.strip_prefix(&self.working_directory).unwrap_or(path);
+        // A directory of a cloned repository may have any name.
+        printable(&path.display().to_string())
     }
 }
 

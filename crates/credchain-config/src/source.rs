@@ -1,5 +1,6 @@
 //! The text of a configuration file, and places in it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ pub struct SourceFile {
     shown: String,
     text: String,
     lines: OnceLock<Vec<usize>>,
-    masks: Mutex<Vec<Range<usize>>>,
+    /// Where each hidden part starts and ends.
+    masks: Mutex<BTreeMap<usize, usize>>,
 }
 
 impl SourceFile {
@@ -21,7 +23,7 @@ impl SourceFile {
             shown,
             text,
             lines: OnceLock::new(),
-            masks: Mutex::new(Vec::new()),
+            masks: Mutex::new(BTreeMap::new()),
         })
     }
 
@@ -65,31 +67,32 @@ impl SourceFile {
 
     /// Makes sure that this part never appears in a snippet.
     pub(crate) fn mask(&self, span: Range<usize>) {
-        self.masks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(span);
+        let mut masks = self.masks.lock().unwrap_or_else(PoisonError::into_inner);
+        // Kept free of overlaps, so that looking one up needs no more than its neighbours.
+        let (mut start, mut end) = (span.start, span.end.max(span.start));
+        while let Some((&from, &to)) = masks
+            .range(..=end)
+            .next_back()
+            .filter(|(_, to)| **to >= start)
+        {
+            masks.remove(&from);
+            start = start.min(from);
+            end = end.max(to);
+        }
+        masks.insert(start, end);
     }
 
-    /// The masked parts that touch `window`, in order, overlaps joined.
+    /// The masked parts that touch `window`, in order.
     pub(crate) fn masks_in(&self, window: &Range<usize>) -> Vec<Range<usize>> {
-        let mut masks: Vec<Range<usize>> = self
-            .masks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .filter(|mask| mask.start < window.end && mask.end > window.start)
-            .map(|mask| mask.start.max(window.start)..mask.end.min(window.end))
+        let masks = self.masks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found: Vec<Range<usize>> = masks
+            .range(..window.end)
+            .rev()
+            .take_while(|(_, end)| **end > window.start)
+            .map(|(start, end)| (*start).max(window.start)..(*end).min(window.end))
             .collect();
-        masks.sort_by_key(|mask| mask.start);
-        masks.dedup_by(|next, kept| {
-            let overlaps = next.start < kept.end;
-            if overlaps {
-                kept.end = kept.end.max(next.end);
-            }
-            overlaps
-        });
-        masks
+        found.reverse();
+        found
     }
 }
 

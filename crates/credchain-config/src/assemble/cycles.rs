@@ -16,8 +16,8 @@ use crate::suggest::suggestion;
 pub(super) fn check(cx: &mut Assembly<'_>) {
     undeclared_parts(cx);
     undeclared_logins(cx);
-    if let Some(cycle) = template_cycle(&cx.project) {
-        report_template_cycle(cx, &cycle);
+    if let Some(cycle) = cycle(&cx.project) {
+        report_cycle(cx, &cycle);
     }
     stuck_logins(cx);
 }
@@ -97,10 +97,10 @@ fn undeclared(cx: &Assembly<'_>, name: &str, place: &Place) -> Diagnostic {
     })
 }
 
-/// The first template that needs itself, as the way round: `a`, `b`, `a`.
-fn template_cycle(project: &Project) -> Option<Vec<Name>> {
+/// The first credential that is made with itself, as the way round: `a`, `b`, `a`.
+fn cycle(project: &Project) -> Option<Vec<Name>> {
     let mut done: BTreeSet<&Name> = BTreeSet::new();
-    for start in project.credentials.keys() {
+    for start in project.credentials.keys().chain(project.oauth2.keys()) {
         // Depth first without recursion: a chain of 100,000 templates must not end the program.
         let mut way: Vec<(&Name, Vec<&Name>)> = vec![(start, parts(project, start))];
         let mut on_way: BTreeSet<&Name> = BTreeSet::from([start]);
@@ -129,24 +129,35 @@ fn template_cycle(project: &Project) -> Option<Vec<Name>> {
     None
 }
 
+/// What a credential is made with: the parts of its template, or its client's secret.
 fn parts<'a>(project: &'a Project, name: &Name) -> Vec<&'a Name> {
     let template = project
         .credentials
         .get(name)
         .and_then(|spec| spec.template.as_ref());
+    let token = project
+        .oauth2
+        .get(name)
+        .and_then(|token| token.client_secret.as_ref());
     template
-        .map(|template| template.names().collect())
-        .unwrap_or_default()
+        .iter()
+        .flat_map(|template| template.names())
+        .chain(token)
+        .collect()
 }
 
-fn report_template_cycle(cx: &mut Assembly<'_>, cycle: &[Name]) {
-    let place = cx
-        .merged
-        .value_place(&["credentials", cycle[0].as_str(), "template"]);
+fn report_cycle(cx: &mut Assembly<'_>, cycle: &[Name]) {
+    let first = cycle[0].as_str();
+    let (table, key) = if cx.project.oauth2.contains_key(&cycle[0]) {
+        ("oauth2", "client_secret")
+    } else {
+        ("credentials", "template")
+    };
+    let place = cx.merged.value_place(&[table, first, key]);
     cx.report(
         Diagnostic::error(
             "config::cycle",
-            format!("a template needs itself: {}", arrows(cycle)),
+            format!("`{first}` needs itself: {}", arrows(cycle)),
         )
         .at(&place, "begins here")
         .help("one of them has to come from a link instead"),
@@ -238,12 +249,6 @@ fn involved(project: &Project) -> BTreeSet<&Name> {
     while let Some(name) = open.pop() {
         if project.declares(name) && found.insert(name) {
             open.extend(parts(project, name));
-            open.extend(
-                project
-                    .oauth2
-                    .get(name)
-                    .and_then(|one| one.client_secret.as_ref()),
-            );
         }
     }
     found
@@ -299,7 +304,6 @@ fn way_round(reachable: &Reachable<'_>, link: &LinkName, need: &Name) -> Option<
             .into_iter()
             .find(|part| !reachable.has(part))
             .cloned();
-        let through = through.or_else(|| project.oauth2.get(&need)?.client_secret.clone());
         if let Some(part) = through {
             need = part;
             continue;

@@ -435,6 +435,7 @@ fn additions(loaded: &Loaded, record: &Record) -> Vec<String> {
                 .map(|(_, words)| words),
         );
     }
+    let mut added: Vec<String> = added.iter().map(|words| printable(words)).collect();
     added.sort();
     added.dedup();
     added
