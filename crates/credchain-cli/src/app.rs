@@ -9,6 +9,7 @@ use credchain::{Context, Credchain, Environment, Error, Kind, Name, Resolution};
 use crate::cli::Global;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::progress::Progress;
 use crate::terminal::TerminalPrompt;
 
 /// One run of the command.
@@ -16,11 +17,13 @@ use crate::terminal::TerminalPrompt;
 pub(crate) struct App {
     global: Global,
     output: Output,
+    progress: Progress,
 }
 
 impl App {
     pub(crate) fn new(global: Global, output: Output) -> Self {
-        Self { global, output }
+        let progress = Progress::new(global.quiet);
+        Self { global, output, progress }
     }
 
     /// How to speak to the user.
@@ -52,7 +55,7 @@ impl App {
         let interactive = self.interactive();
         let mut context = Context::system().with_interactive(interactive);
         if interactive {
-            context = context.with_prompt(Arc::new(TerminalPrompt));
+            context = context.with_prompt(Arc::new(TerminalPrompt::new(self.progress.clone())));
         }
         let mut opener = Credchain::opener().context(context);
         if let Some(config) = &self.global.config {
@@ -95,10 +98,16 @@ impl App {
 
     /// Resolves names and waits for the answers.
     pub(crate) fn resolve(
+        &self,
         credchain: &Credchain,
         names: &[Name],
     ) -> Result<Vec<Resolution>, Failure> {
-        Ok(credchain::block_on(credchain.resolve_many(names))?)
+        self.wait(credchain.resolve_many(names))
+    }
+
+    /// Waits for an answer from a provider, with a word to the person who waits.
+    pub(crate) fn wait<T: Send>(&self, work: impl Future<Output = T> + Send) -> Result<T, Failure> {
+        Ok(self.progress.during("waiting for an answer", || credchain::block_on(work))?)
     }
 
     /// The working directory.

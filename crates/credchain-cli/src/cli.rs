@@ -41,7 +41,7 @@ pub(crate) struct Global {
     /// Use this configuration file, as your own word: it needs no `resolve trust`
     #[arg(short, long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Use this profile [env: CREDCHAIN_PROFILE]
+    /// Use this profile; so does the variable `CREDCHAIN_PROFILE`
     #[arg(short, long, global = true, value_name = "NAME")]
     pub(crate) profile: Option<String>,
     /// Print JSON; errors as JSON on standard error
@@ -129,8 +129,8 @@ impl Command {
 }
 
 /// Parses a command line; what is wrong with it, and help, is printed here.
-pub(crate) fn parse(arguments: Vec<OsString>) -> Result<(Global, Command), ExitCode> {
-    let color = early_color(&arguments);
+pub(crate) fn parse(arguments: &[OsString]) -> Result<(Global, Command), ExitCode> {
+    let color = early_color(arguments);
     let parsed = Cli::command()
         .color(color)
         .try_get_matches_from(arguments)
@@ -138,9 +138,13 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<(Global, Command), ExitC
     parsed
         .map(|cli| (cli.global, cli.command))
         .map_err(|error| {
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
             // If even this cannot be printed there is nobody to tell.
             let _ = error.print();
-            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+            if code != 0 {
+                export::fail_early(arguments, code);
+            }
+            ExitCode::from(code)
         })
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct Declaration {
     pub(crate) description: Option<String>,
     pub(crate) default: Option<String>,
     pub(crate) template: Option<String>,
+    /// The key in `.env` files, where it is no variable's name.
+    pub(crate) dotenv: Option<String>,
     pub(crate) as_file: bool,
     /// `secret = false`.
     pub(crate) public: bool,
@@ -40,7 +42,8 @@ impl Declaration {
     /// The declaration of an environment variable.
     pub(crate) fn for_variable(variable: &str) -> Self {
         let name = declarable(variable);
-        let env = (name.to_ascii_uppercase() != variable).then(|| variable.to_owned());
+        let differs = name.to_ascii_uppercase() != variable && is_variable(variable);
+        let env = differs.then(|| variable.to_owned());
         Self {
             name,
             env,
@@ -63,6 +66,9 @@ impl Declaration {
         line("env", &self.env);
         line("template", &self.template);
         line("default", &self.default);
+        if let Some(key) = &self.dotenv {
+            let _ = writeln!(text, "at = {{ dotenv = {} }}", quoted(&escaped(key)));
+        }
         for (key, value, wanted) in [
             ("secret", "false", self.public),
             ("as_file", "true", self.as_file),
@@ -89,9 +95,6 @@ pub(crate) fn make_unique(declarations: &mut [Declaration], taken: impl Fn(&str)
             let suffix = format!("_{number}");
             let kept = base.len().min(63 - suffix.len());
             let renamed = format!("{}{suffix}", &base[..kept]);
-            if declaration.env.is_none() && declaration.template.is_none() {
-                declaration.env = Some(base.to_ascii_uppercase());
-            }
             declaration.name = renamed;
         }
         seen.insert(slot(&declaration.name), ());
@@ -133,6 +136,12 @@ pub(crate) fn append(file: &Path, declarations: &[Declaration]) -> Result<(), Fa
     files::replace(file, text.as_bytes(), Mode::Shared)
 }
 
+/// Whether programs can have a variable of this name: shells take no other.
+pub(crate) fn is_variable(text: &str) -> bool {
+    text.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
 /// The nearest name that can be declared.
 fn declarable(text: &str) -> String {
     let name: String = text
@@ -152,6 +161,11 @@ fn declarable(text: &str) -> String {
         Some(_) => name.to_owned(),
     };
     name.chars().take(63).collect()
+}
+
+/// As a reference is written, in which these three characters mean something.
+fn escaped(text: &str) -> String {
+    text.replace('%', "%25").replace('#', "%23").replace('?', "%3F")
 }
 
 fn key(text: &str) -> String {
@@ -191,11 +205,11 @@ mod tests {
         for (variable, name, env) in [
             ("API_KEY", "api_key", None),
             ("ApiKey", "apikey", Some("ApiKey")),
-            ("my-key.x", "my_key_x", Some("my-key.x")),
+            ("my-key.x", "my_key_x", None),
             ("_TOKEN", "token", Some("_TOKEN")),
-            ("2FA", "n2fa", Some("2FA")),
+            ("2FA", "n2fa", None),
             ("___", "credential", Some("___")),
-            ("ÄÖ", "credential", Some("ÄÖ")),
+            ("ÄÖ", "credential", None),
         ] {
             let declaration = Declaration::for_variable(variable);
             assert_eq!(declaration.name, name, "{variable}");
@@ -206,13 +220,13 @@ mod tests {
 
     #[test]
     fn no_two_declarations_share_a_name() {
-        let mut all: Vec<_> = ["API_KEY", "api-key", "api.key"]
+        let mut all: Vec<_> = ["API_KEY", "Api_Key", "api.key"]
             .map(Declaration::for_variable)
             .into();
         make_unique(&mut all, |name| name == "api_key_2");
         let names: Vec<_> = all.iter().map(|one| one.name.as_str()).collect();
         assert_eq!(names, ["api_key", "api_key_3", "api_key_4"]);
-        assert_eq!(all[1].env.as_deref(), Some("api-key"));
+        assert_eq!(all[1].env.as_deref(), Some("Api_Key"));
     }
 
     #[test]

@@ -56,7 +56,7 @@ mod tests {
             "get a --profile x",
         ] {
             let short = parse(&words(line)).unwrap_or_else(|| panic!("{line}"));
-            let full = cli::parse(words(line)).unwrap_or_else(|_| panic!("{line}"));
+            let full = cli::parse(&words(line)).unwrap_or_else(|_| panic!("{line}"));
             assert_eq!(format!("{short:?}"), format!("{full:?}"), "{line}");
         }
     }

@@ -41,7 +41,7 @@ impl Injection {
     ) -> Result<Self, Failure> {
         let mut refused: Vec<Error> = Vec::new();
         let mut values = Vec::with_capacity(names.len());
-        for (name, resolution) in names.iter().zip(App::resolve(credchain, names)?) {
+        for (name, resolution) in names.iter().zip(app.resolve(credchain, names)?) {
             match resolution.result {
                 Ok(secret) => values.push((name, secret)),
                 Err(error) => refused.push(with_advice(credchain, name, error)),
@@ -66,20 +66,17 @@ impl Injection {
         Ok(Self { variables, files })
     }
 
-    /// Runs the program.
-    pub(crate) fn run(
+    /// Runs the program in `environment`.
+    pub(crate) fn launch(
         self,
         command: &[OsString],
-        clean: bool,
-        app: &App,
-        credchain: &Credchain,
+        environment: &[(OsString, OsString)],
     ) -> Result<ExitCode, Failure> {
-        let environment = self.environment(&app.env(), clean, credchain);
-        launch::launch(command, &environment, self.files)
+        launch::launch(command, environment, self.files)
     }
 
     /// The caller's environment, without what is credchain's own, plus the credentials.
-    fn environment(
+    pub(crate) fn environment(
         &self,
         caller: &Environment,
         clean: bool,

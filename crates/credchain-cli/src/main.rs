@@ -9,7 +9,9 @@ mod failure;
 mod fast;
 mod files;
 mod injection;
+mod log;
 mod output;
+mod progress;
 mod shell;
 mod target;
 mod terminal;
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(code) => return code,
     };
+    log::start(&global);
     let output = Output::new(&global);
     let own_codes = command.uses_childs_codes();
     match commands::run(command, &App::new(global, output)) {
@@ -53,7 +56,14 @@ fn finish(failure: &Failure, output: &Output, own_codes: bool) -> ExitCode {
 
 /// Keeps values out of core dumps and away from other processes' debuggers. A refusal is no
 /// reason to stop: it only means less protection, on a system that offers none.
+///
+/// A panic tells where it happened and nothing more: its message could quote anything.
 fn harden() {
+    std::panic::set_hook(Box::new(|panic| {
+        use std::io::Write as _;
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let _ = writeln!(std::io::stderr().lock(), "error: a defect in credchain, at {place}");
+    }));
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};

@@ -10,6 +10,7 @@ use rustix::termios::{
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+use crate::progress::Progress;
 
 /// Longest line taken at a prompt, in bytes. Longer values come from a file or standard input.
 const MAX_LINE: usize = 64 * 1024;
@@ -146,11 +147,21 @@ fn reading(error: io::Error) -> Failure {
 }
 
 /// The prompt handed to providers, for passphrases.
-#[derive(Debug)]
-pub(crate) struct TerminalPrompt;
+#[derive(Debug, Default)]
+pub(crate) struct TerminalPrompt(Option<Progress>);
+
+impl TerminalPrompt {
+    /// Asks on the terminal, after clearing what is shown there while waiting.
+    pub(crate) fn new(progress: Progress) -> Self {
+        Self(Some(progress))
+    }
+}
 
 impl credchain::Prompt for TerminalPrompt {
     fn secret(&self, question: &str) -> credchain::Result<Option<Secret>> {
+        if let Some(progress) = &self.0 {
+            progress.pause();
+        }
         match ask_secret(question) {
             Ok(secret) => Ok(Some(secret)),
             Err(Failure::Interrupted) => Ok(None),

@@ -41,5 +41,6 @@ pub use credchain_provider_dotenv as dotenv;
 
 pub use crate::credentials::*;
 pub use crate::open::{Credchain, OpenError, Opener};
+pub use crate::providers::registry;
 pub use crate::random::{random_bytes, random_text};
 pub use crate::store::Written;

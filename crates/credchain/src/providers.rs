@@ -27,8 +27,11 @@ const ENABLED: &[&str] = &[
     "file",
 ];
 
-/// Every provider type of this build; an enabled one that did not register is an error.
-pub(crate) fn registry() -> Result<Registry> {
+/// Every provider type of this build.
+///
+/// # Errors
+/// [`Kind::Internal`](credchain_core::Kind::Internal) if an enabled one did not register.
+pub fn registry() -> Result<Registry> {
     Registry::collect(ENABLED)
 }
 

@@ -76,7 +76,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
             .collect::<Result<_, _>>()?
     };
     // A fresh process has no cache of its own: `--online` is what happens in any case.
-    let resolutions = App::resolve(&credchain, &names)?;
+    let resolutions = app.resolve(&credchain, &names)?;
     let rows: Vec<Row> = names
         .iter()
         .zip(&resolutions)

@@ -157,6 +157,7 @@ fn check(app: &App) -> Result<ExitCode, Failure> {
 }
 
 fn schema(app: &App) -> Result<ExitCode, Failure> {
-    app.output().json(&serde_json::json!({}))?;
+    let registry = credchain::registry()?;
+    app.output().json(&credchain::config::schema(&registry))?;
     Ok(ExitCode::SUCCESS)
 }

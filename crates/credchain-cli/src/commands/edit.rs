@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::commands::copy::writable;
+use crate::commands::set::warn_shadowed;
 use crate::failure::Failure;
 use crate::files;
 use crate::terminal;
@@ -262,11 +263,13 @@ fn apply(
             removed = &[];
         }
     }
+    let mut changed = Vec::new();
     for (name, value) in &changes.set {
         let (address, expect) = before.target(credchain, name)?;
         let options = SetOptions::expecting(expect);
         credchain::block_on(credchain.set_at(&address, value, &options))?
             .map_err(|error| changed_meanwhile(error).for_credential(name))?;
+        changed.push(name.clone());
         let what = if changes.added.contains(name) {
             "added"
         } else {
@@ -279,6 +282,15 @@ fn apply(
         credchain::block_on(credchain.delete_at(&address))?
             .map_err(|error| error.for_credential(name))?;
         output.note(&format!("removed `{name}` at `{address}`"));
+    }
+    for (name, resolution) in changed.iter().zip(app.resolve(credchain, &changed)?) {
+        let served = resolution
+            .result
+            .ok()
+            .and_then(|secret| secret.meta().link.clone());
+        if let Some(earlier) = served.filter(|link| link != before.link.name()) {
+            warn_shadowed(name, &earlier, app);
+        }
     }
     Ok(())
 }
@@ -343,8 +355,16 @@ impl Scratch {
 /// Runs the editor. While it runs, Ctrl-C is the editor's, and this process stays to clean up.
 fn edit(path: &Path, app: &App) -> Result<(), Failure> {
     let env = app.env();
-    let editor = env.text("VISUAL").or_else(|| env.text("EDITOR"));
-    let editor = editor.unwrap_or_else(|| if cfg!(windows) { "notepad" } else { "vi" }.to_owned());
+    let Some(editor) = env
+        .text("VISUAL")
+        .or_else(|| env.text("EDITOR"))
+        .or_else(|| usual(app))
+    else {
+        return Err(Failure::usage_with(
+            "there is no terminal for an editor",
+            "set VISUAL or EDITOR to a program that needs none",
+        ));
+    };
     let signals =
         signals::Held::start().map_err(|error| Failure::io("watching for signals", error))?;
     let status = command(&editor, path).status();
@@ -357,6 +377,12 @@ fn edit(path: &Path, app: &App) -> Result<(), Failure> {
         Ok(_) => Ok(()),
         Err(error) => Err(Failure::io(format!("running the editor `{editor}`"), error)),
     }
+}
+
+/// The editor that every system has; it needs a person.
+fn usual(app: &App) -> Option<String> {
+    app.interactive()
+        .then(|| if cfg!(windows) { "notepad" } else { "vi" }.to_owned())
 }
 
 fn left(editor: &str, status: ExitStatus, interrupted: Option<i32>) -> Failure {

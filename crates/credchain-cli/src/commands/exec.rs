@@ -49,5 +49,9 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
             .collect::<Result<Vec<Name>, _>>()?
     };
     let injection = crate::injection::Injection::prepare(&credchain, &names, app)?;
-    injection.run(&args.command, args.clean_env, app, &credchain)
+    let environment = injection.environment(&app.env(), args.clean_env, &credchain);
+    // Whatever a provider keeps running, a plugin for one, ends now: after the replacement it
+    // would be a child of a program that knows nothing of it.
+    drop(credchain);
+    injection.launch(&args.command, &environment)
 }

@@ -42,7 +42,7 @@ struct Entry {
 pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
     let credchain = app.open()?;
     let name = App::name(&args.name)?;
-    let resolution = credchain::block_on(credchain.resolver().resolve(&name))?;
+    let resolution = app.wait(credchain.resolver().resolve(&name))?;
     if app.output().is_json() {
         let links = resolution.trace.steps.iter().map(Entry::new).collect();
         app.output().json(&Document {

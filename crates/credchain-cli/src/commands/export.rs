@@ -103,7 +103,7 @@ fn variables(args: &Args, app: &App) -> Result<Vec<Variable>, Failure> {
     };
     let mut failed: Vec<Error> = credchain.refused_injections(&names);
     let mut variables = Vec::with_capacity(names.len());
-    for (name, resolution) in names.iter().zip(App::resolve(&credchain, &names)?) {
+    for (name, resolution) in names.iter().zip(app.resolve(&credchain, &names)?) {
         match resolution.result {
             Err(error) => failed.push(super::check::with_advice(&credchain, name, error)),
             Ok(_) if credchain.is_file(name) => failed.push(only_for_exec(name)),

@@ -41,7 +41,7 @@ struct Document<'a> {
 /// Prints the exact bytes; a newline is added only for a person to see the prompt again.
 pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
     let credchain = app.open()?;
-    let secret = resolve(&args.name, &credchain)?;
+    let secret = resolve(&args.name, &credchain, app)?;
     let output = app.output();
     if output.is_json() {
         output.json(&Document::new(&args.name, &secret))?;
@@ -54,17 +54,17 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn resolve(asked: &str, credchain: &Credchain) -> Result<Secret, Failure> {
+fn resolve(asked: &str, credchain: &Credchain, app: &App) -> Result<Secret, Failure> {
     let resolver = credchain.resolver();
     let resolution: Resolution = if asked.contains("://") {
         let address = asked.parse().map_err(|error: Error| malformed(&error))?;
-        credchain::block_on(resolver.resolve_address(&address))?
+        app.wait(resolver.resolve_address(&address))?
     } else if let Some((name, version)) = asked.split_once('@') {
         let (name, version) = (App::name(name)?, Version::new(version));
         let version = version.map_err(|error| malformed(&error))?;
-        credchain::block_on(resolver.resolve_version(&name, &version))?
+        app.wait(resolver.resolve_version(&name, &version))?
     } else {
-        credchain::block_on(resolver.resolve(&App::name(asked)?))?
+        app.wait(resolver.resolve(&App::name(asked)?))?
     };
     resolution
         .result

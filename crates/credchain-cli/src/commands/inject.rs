@@ -35,7 +35,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
     let (template, text) = read(&args.template)?;
     let credchain = app.open()?;
-    let filled = fill(&template, &credchain, &args.template)?;
+    let filled = fill(&template, &credchain, &args.template, app)?;
     match &args.output {
         Some(path) => {
             files::replace(path, filled.expose(), Mode::Private)?;
@@ -99,7 +99,12 @@ fn position(text: &[u8], offset: usize) -> (usize, usize) {
     )
 }
 
-fn fill(template: &Template, credchain: &Credchain, path: &Path) -> Result<Secret, Failure> {
+fn fill(
+    template: &Template,
+    credchain: &Credchain,
+    path: &Path,
+    app: &App,
+) -> Result<Secret, Failure> {
     let mut names: Vec<Name> = template.names().cloned().collect();
     names.sort_unstable();
     names.dedup();
@@ -111,7 +116,7 @@ fn fill(template: &Template, credchain: &Credchain, path: &Path) -> Result<Secre
         .collect();
     names.retain(|name| declared.contains(name));
     let mut values = BTreeMap::new();
-    for (name, resolution) in names.iter().zip(App::resolve(credchain, &names)?) {
+    for (name, resolution) in names.iter().zip(app.resolve(credchain, &names)?) {
         match resolution.result {
             Ok(secret) => drop(values.insert(name.clone(), secret)),
             Err(error) => errors.push(with_advice(credchain, name, error)),

@@ -95,13 +95,21 @@ fn links(credchain: &Credchain, only: Option<&LinkName>) -> Result<Vec<Link>, Fa
         }
         return Ok(vec![link.clone()]);
     }
-    let specs = credchain.project().providers.values();
-    let links = specs.filter(|spec| spec.type_name != "env");
-    Ok(links
+    let project = credchain.project();
+    let specs = project
+        .providers
+        .values()
+        .filter(|spec| spec.type_name != "env");
+    let mut links: Vec<Link> = specs
         .filter_map(|spec| credchain.resolver().link(&spec.name))
         .filter(|link| link.provider().capabilities().list)
         .cloned()
-        .collect())
+        .collect();
+    // In the order in which they are asked.
+    let chain = project.default_chain();
+    let place = |link: &Link| chain.iter().position(|name| name == link.name());
+    links.sort_by_key(|link| place(link).unwrap_or(usize::MAX));
+    Ok(links)
 }
 
 fn ask(credchain: &Credchain, links: Vec<Link>) -> Result<(Vec<Held>, Vec<Error>), Failure> {

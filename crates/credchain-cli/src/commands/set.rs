@@ -181,15 +181,20 @@ pub(crate) fn store(
         ));
     }
     if let (Some(name), Some(earlier)) = (target.name(), &shadowed_by) {
-        output.warn(&format!(
-            "`{earlier}` comes earlier in the chain of `{name}` and has a value of its own, which \
-             is the one that is used"
-        ));
+        warn_shadowed(name, earlier, app);
     }
     if let Some(name) = target.name() {
         tell_undeclared(credchain, name, app);
     }
     Ok(())
+}
+
+/// What was stored is not what is used.
+pub(crate) fn warn_shadowed(name: &Name, earlier: &LinkName, app: &App) {
+    app.output().warn(&format!(
+        "`{earlier}` comes earlier in the chain of `{name}` and has a value of its own, which is \
+         the one that is used"
+    ));
 }
 
 /// For a declared secret an empty value counts as a mistake wherever it is read.

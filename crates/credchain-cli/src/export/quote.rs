@@ -24,12 +24,8 @@ pub(super) fn fish(value: &[u8]) -> Vec<u8> {
             }
             word.push(byte);
         }
-        if !chunk.invalid().is_empty() {
-            word.push(b'\'');
-            for byte in chunk.invalid() {
-                word.extend_from_slice(format!("\\X{byte:02x}").as_bytes());
-            }
-            word.push(b'\'');
+        for byte in chunk.invalid() {
+            word.extend_from_slice(format!("'\\X{byte:02x}'").as_bytes());
         }
     }
     word.push(b'\'');

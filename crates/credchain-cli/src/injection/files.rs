@@ -58,11 +58,14 @@ impl SecretFiles {
 
     fn directory(&mut self, runtime: &Path) -> std::io::Result<&Path> {
         if self.directory.is_none() {
-            // Mode 0700 from the start.
-            let made = tempfile::Builder::new()
-                .prefix("credchain-")
-                .tempdir_in(runtime)?;
-            self.directory = Some(made);
+            let mut builder = tempfile::Builder::new();
+            builder.prefix("credchain-");
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::PermissionsExt as _;
+                builder.permissions(std::fs::Permissions::from_mode(0o700));
+            }
+            self.directory = Some(builder.tempdir_in(runtime)?);
         }
         self.directory
             .as_ref()

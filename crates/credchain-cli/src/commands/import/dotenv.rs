@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use credchain::{Address, Credchain, Error, Kind, Name, Secret, config, dotenv};
+use credchain::{At, Address, Credchain, Error, Kind, LinkName, Name, Secret, config, dotenv};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -256,6 +256,13 @@ impl Plan {
                 "stored at"
             };
             output.note(&printable(&format!("{} {what} `{}`", entry.key, one.to)));
+        }
+        for entry in self.entries.iter().filter(|one| !declare::is_variable(&one.key)) {
+            let variable = entry.declaration.name.to_ascii_uppercase();
+            output.note(&printable(&format!(
+                "{} is no variable's name: programs get it as `{variable}`",
+                entry.key
+            )));
         }
         for one in &self.skipped {
             output.note(&printable(&format!("{} left out: {}", one.key, one.reason)));

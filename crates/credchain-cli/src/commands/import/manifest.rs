@@ -32,6 +32,7 @@ struct Document {
     version: u8,
     file: String,
     declared: Vec<String>,
+    profiles: Vec<String>,
     kept: Vec<String>,
     notes: Vec<String>,
 }
@@ -48,14 +49,17 @@ pub(super) fn import(
     let text = String::from_utf8(bytes)
         .map_err(|_| Failure::usage(format!("`{}` is not UTF-8", file.display())))?;
     let table: Table = toml::from_str(&text).map_err(|error| malformed(file, &text, &error))?;
-    let manifest = read(&table);
+    let mut manifest = read(&table);
+    manifest.leave_out_loader_variables();
     if manifest.declarations.is_empty() {
         return Err(Failure::usage(format!(
             "`{}` declares nothing",
             file.display()
         )));
     }
-    let (new, kept) = manifest.split(credchain);
+    let current = String::from_utf8_lossy(&files::read(&config, MAX_FILE)?).into_owned();
+    let current: Table = toml::from_str(&current).unwrap_or_default();
+    let (new, kept) = manifest.split(credchain, &current);
     declare::append(&config, &new)?;
     let after = app.open()?;
     keep_trust(credchain, &after)?;
@@ -74,29 +78,43 @@ fn malformed(file: &Path, text: &str, error: &toml::de::Error) -> Failure {
 }
 
 impl Manifest {
-    /// What is new here, and the names of what is declared already.
-    fn split(&self, credchain: &Credchain) -> (Vec<Declaration>, Vec<String>) {
-        let project = credchain.project();
-        let declared = |one: &Declaration| {
-            one.profile.is_none()
-                && one
-                    .name
-                    .parse::<Name>()
-                    .is_ok_and(|name| project.declares(&name))
+    /// SECURITY: the manifest may have come with the project, and what is declared is handed to
+    /// programs.
+    fn leave_out_loader_variables(&mut self) {
+        let variable = |one: &Declaration| {
+            one.env
+                .clone()
+                .unwrap_or_else(|| one.name.to_ascii_uppercase())
         };
-        // A profile's table is kept with the declaration that it changes.
-        let kept: Vec<String> = self
-            .declarations
-            .iter()
-            .filter(|one| declared(one))
-            .map(|one| one.name.clone())
-            .collect();
-        let new = self
-            .declarations
-            .iter()
-            .filter(|one| !kept.contains(&one.name))
-            .cloned();
-        (new.collect(), kept)
+        let obeyed = |one: &Declaration| credchain::config::is_loader_variable(&variable(one));
+        for one in self.declarations.iter().filter(|one| obeyed(one)) {
+            self.notes.push(format!(
+                "`{}`: programs obey this variable, so it is no credential",
+                variable(one)
+            ));
+        }
+        self.declarations.retain(|one| !obeyed(one));
+    }
+
+    /// What is new here, and the names of what is declared already.
+    fn split(&self, credchain: &Credchain, config: &Table) -> (Vec<Declaration>, Vec<String>) {
+        let project = credchain.project();
+        let in_file = |one: &Declaration| {
+            let root = match &one.profile {
+                Some(profile) => config.get("profiles").and_then(|all| all.get(profile)),
+                None => return config.get("credentials").and_then(|all| all.get(&one.name)),
+            };
+            root.and_then(|root| root.get("credentials")).and_then(|all| all.get(&one.name))
+        };
+        let declared = |one: &Declaration| {
+            let elsewhere = one.profile.is_none()
+                && one.name.parse::<Name>().is_ok_and(|name| project.declares(&name));
+            elsewhere || in_file(one).is_some()
+        };
+        let (kept, new): (Vec<_>, Vec<_>) =
+            self.declarations.iter().cloned().partition(declared);
+        let kept = kept.into_iter().filter(|one| one.profile.is_none());
+        (new, kept.map(|one| one.name).collect())
     }
 
     fn tell(
@@ -106,20 +124,25 @@ impl Manifest {
         file: &Path,
         app: &App,
     ) -> Result<(), Failure> {
-        let mut names: Vec<String> = new.iter().map(|one| one.name.clone()).collect();
-        names.dedup();
+        let names: Vec<String> = new
+            .iter()
+            .filter(|one| one.profile.is_none())
+            .map(|one| one.name.clone())
+            .collect();
         let output = app.output();
         if output.is_json() {
             return output.json(&Document {
                 version: 1,
                 file: file.display().to_string(),
                 declared: names,
+                profiles: profiles(new),
                 kept: kept.to_vec(),
                 notes: self.notes.clone(),
             });
         }
-        for name in &names {
-            output.note(&format!("declared `{name}`"));
+        for one in new {
+            let place = one.profile.as_ref().map(|profile| format!(" for the profile `{profile}`"));
+            output.note(&format!("declared `{}`{}", one.name, place.unwrap_or_default()));
         }
         for name in kept {
             output.note(&format!("`{name}` was declared already and stays as it is"));
@@ -148,6 +171,14 @@ impl Manifest {
         }
         Ok(())
     }
+}
+
+/// The profiles that got declarations of their own.
+fn profiles(new: &[Declaration]) -> Vec<String> {
+    let mut profiles: Vec<String> = new.iter().filter_map(|one| one.profile.clone()).collect();
+    profiles.sort_unstable();
+    profiles.dedup();
+    profiles
 }
 
 /// The text at a key.

@@ -99,20 +99,11 @@ fn config_file(loaded: &Loaded) -> Result<PathBuf, Failure> {
     }
 }
 
-/// What the user has trusted stays trusted when this command itself adds to the configuration;
-/// what needed trust before is not smuggled in with it.
+/// What was allowed stays allowed when this command itself adds to the configuration; what needed
+/// the user's word before still does.
 fn keep_trust(before: &Credchain, after: &Credchain) -> Result<(), Failure> {
-    let store = super::trust::store(before);
-    let recorded = |credchain: &Credchain| {
-        use credchain::config::TrustStatus;
-        store
-            .as_ref()
-            .ok()
-            .map(|store| store.check(credchain.loaded()).status())
-            == Some(TrustStatus::Recorded)
-    };
-    if recorded(before) && !recorded(after) {
-        store?.record(after.loaded())?;
+    if before.verdict().is_trusted() && !after.verdict().is_trusted() {
+        super::trust::store(after)?.record(after.loaded())?;
     }
     Ok(())
 }

@@ -55,7 +55,8 @@ fn found(root: &Path) -> Result<Vec<Declaration>, Failure> {
             // SECURITY: the file may have come with the project. What `init` writes is trusted,
             // so it must not hand programs a variable that makes them run something.
             if !config::is_loader_variable(&entry.key) && seen.insert(entry.key.clone()) {
-                declarations.push(Declaration::for_variable(&entry.key));
+                let dotenv = (!declare::is_variable(&entry.key)).then(|| entry.key.clone());
+                declarations.push(Declaration { dotenv, ..Declaration::for_variable(&entry.key) });
             }
         }
     }

@@ -144,7 +144,7 @@ impl World {
         }
         context
             .with_interactive(true)
-            .with_prompt(std::sync::Arc::new(terminal::TerminalPrompt))
+            .with_prompt(std::sync::Arc::new(terminal::TerminalPrompt::default()))
     }
 
     fn open(&self, root: &Path) -> Result<Credchain, Failure> {
