@@ -315,6 +315,9 @@ impl<'a> Checker<'a, '_> {
             Shape::Credential => self.credential(node),
             Shape::AnyOf(shapes) => self.any_of(node, shapes, scope),
             plain => {
+                if node.text().is_some_and(shape::looks_like_secret) {
+                    self.secret_in_clear(node);
+                }
                 if let Err(problem) = shape::check(node, plain) {
                     let diagnostic = problem.diagnostic(&self.path.join("."));
                     let place = self.layer.place(&node.span);
@@ -325,6 +328,23 @@ impl<'a> Checker<'a, '_> {
                 }
             }
         }
+    }
+
+    fn secret_in_clear(&mut self, node: &Node) {
+        self.hide(node);
+        let path = self.path.join(".");
+        self.problems.push(
+            Diagnostic::warning(
+                "config::secret-in-clear",
+                format!("`{path}` looks like a secret"),
+            )
+            .at(
+                &self.layer.place(&node.span),
+                "readable by everyone who can read this file",
+            )
+            .help("`resolve set NAME` stores it; then `[credentials.NAME]` is all that stands here")
+            .help("a value that was ever committed is known to others: replace it"),
+        );
     }
 
     fn tagged(

@@ -12,6 +12,7 @@ use crate::diagnostic::Diagnostic;
 use crate::discovery::Discovery;
 use crate::layers::{Layer, Merged};
 use crate::model::Project;
+use crate::shape::looks_like_secret;
 use crate::source::{Origin, SourceFile};
 
 /// A checked configuration.
@@ -244,6 +245,7 @@ fn speaks_of_a_secret(key: &str) -> bool {
 
 fn toml(value: &Value) -> String {
     match value {
+        Value::String(_, text) if looks_like_secret(text) => quoted("***"),
         Value::String(_, text) => quoted(&without_user(text)),
         Value::Char(_, one) => quoted(&one.to_string()),
         Value::Bool(_, truth) => truth.to_string(),
@@ -322,7 +324,8 @@ fn bare_or_quoted(key: &str) -> String {
 impl fmt::Debug for Loaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Loaded")
-            .field("project", &self.project)
+            .field("project", &self.project.name)
+            .field("profile", &self.project.profile)
             .field("files", &self.files)
             .field("explicit", &self.explicit)
             .field("configured", &self.configured)

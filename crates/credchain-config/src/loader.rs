@@ -7,7 +7,7 @@ use credchain_core::{Error, Registry};
 
 use crate::assemble::{self, Frame, is_segment};
 use crate::check;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::discovery::{Discovery, Found};
 use crate::environment;
 use crate::layers::{Layer, LayerSource, Merged};
@@ -81,7 +81,7 @@ pub fn load(discovery: &Discovery, registry: &Registry) -> Result<Loaded, Diagno
     let mut later = Vec::new();
     let frame = Frame {
         project,
-        shapes_fit: problems.is_empty(),
+        shapes_fit: problems.iter().all(|one| one.severity == Severity::Warning),
     };
     let project = assemble::assemble(frame, &merged, registry, &mut later);
     // A file that could not be read in full lacks names that are not missing.

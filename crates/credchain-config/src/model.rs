@@ -1,6 +1,7 @@
 //! What a configuration says, checked: plain data that the facade makes a resolver from.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,7 +100,7 @@ impl Project {
 }
 
 /// One link: `[providers.NAME]`, or a name in a chain that is itself a type.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct ProviderSpec {
     /// The link's name.
@@ -146,6 +147,21 @@ impl ProviderSpec {
     /// Where its table, or the chain that first names it, was written.
     pub fn origin(&self) -> Origin {
         self.place.origin()
+    }
+}
+
+impl fmt::Debug for ProviderSpec {
+    // What stands at a path may be a secret that was put in the wrong place.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProviderSpec")
+            .field("name", &self.name)
+            .field("type_name", &self.type_name)
+            .field("settings", &self.settings)
+            .field("common", &self.common)
+            .field("explicit", &self.explicit)
+            .field("built", &self.built)
+            .field("needs", &self.needs)
+            .finish_non_exhaustive()
     }
 }
 

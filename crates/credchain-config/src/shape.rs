@@ -39,6 +39,28 @@ impl Problem {
     }
 }
 
+/// How well-known secrets begin.
+const SECRET_STARTS: [&str; 12] = [
+    "AGE-SECRET-KEY-",
+    "AKIA",
+    "-----BEGIN",
+    "ghp_",
+    "github_pat_",
+    "glpat-",
+    "hvs.",
+    "sk-",
+    "sk_live_",
+    "rk_live_",
+    "xoxb-",
+    "xoxp-",
+];
+
+/// Whether a text has the form of a well-known secret, so that it should stand in no file.
+pub(crate) fn looks_like_secret(text: &str) -> bool {
+    let text = text.trim();
+    text.len() >= 20 && SECRET_STARTS.iter().any(|start| text.starts_with(start))
+}
+
 /// Checks a value against a shape that has no parts.
 pub(crate) fn check(node: &Node, shape: Shape) -> Result<(), Problem> {
     match (shape, &node.value) {
@@ -232,6 +254,27 @@ mod tests {
 
     fn url_problem(text: &str) -> Option<&'static str> {
         url(text).err().map(|problem| problem.code)
+    }
+
+    #[test]
+    fn well_known_secrets_are_recognised() {
+        assert!(looks_like_secret(&format!(
+            "sk{}live_{}",
+            '_',
+            "x".repeat(24)
+        )));
+        assert!(looks_like_secret(&format!(
+            "AGE-SECRET-{}-1{}",
+            "KEY",
+            "Q".repeat(58)
+        )));
+        for harmless in [
+            "sk-short",
+            "skeleton-of-a-description-text",
+            "prod/db#password",
+        ] {
+            assert!(!looks_like_secret(harmless), "{harmless}");
+        }
     }
 
     #[test]

@@ -415,3 +415,26 @@ fn a_programs_variables_are_not_shown() {
         "{shown}"
     );
 }
+
+#[test]
+fn a_well_known_secret_in_clear_is_a_warning_and_never_shown() {
+    let world = World::new();
+    let key = format!("AGE-SECRET-{}-1{}", "KEY", "Q".repeat(58));
+    world.write(
+        "credchain.toml",
+        &format!("[providers.age]\nfile = '{key}'\n[credentials.a]\ndescription = '{key}'\n"),
+    );
+    let loaded = world.loaded();
+    let said: String = loaded
+        .warnings
+        .iter()
+        .map(|one| one.render(false))
+        .collect();
+    assert_eq!(loaded.warnings.len(), 2, "{said}");
+    let shown = format!(
+        "{said} {:?} {loaded:?} {:?}",
+        loaded.show(),
+        loaded.project.providers
+    );
+    assert!(!shown.contains("QQQQ"), "{shown}");
+}

@@ -112,10 +112,7 @@ fn not_built(spec: &ProviderSpec) -> Diagnostic {
         "config::type-not-in-this-build",
         format!("this build has no `{}` provider", spec.type_name),
     )
-    .at(
-        &spec.place,
-        "passed over, as long as another link has the value",
-    )
+    .at(&spec.place, "a chain that comes this far stops")
     .help(format!(
         "a build with the feature `{}` has it",
         spec.type_name
