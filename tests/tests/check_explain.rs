@@ -136,3 +136,13 @@ fn templates_are_explained_by_their_parts() {
         .success()
         .stdout_contains("for `pass`");
 }
+
+#[test]
+fn a_project_that_declares_nothing_is_told_how() {
+    Resolve::new()
+        .config("[chain]\ndefault = [\"env\"]\n")
+        .args(["check"])
+        .run()
+        .success()
+        .stdout_contains("nothing is declared");
+}

@@ -53,15 +53,15 @@ fn link(
 ) -> Result<Link> {
     let at_link = |error: Error| error.at(spec.name.clone());
     let link = |provider| Link::named(spec.name.clone(), provider);
+    if let Some(untrusted) = verdict.link(&spec.name) {
+        return Ok(link(Arc::new(Refusing::new(untrusted.error()))));
+    }
     let Some(registration) = registry.get(&spec.type_name) else {
         let message = format!("this build has no provider of type `{}`", spec.type_name);
         let error = Error::new(Kind::Unsupported, message)
             .with_hint("`resolve providers` lists what this build has");
         return Ok(link(Arc::new(Refusing::new(error))));
     };
-    if let Some(untrusted) = verdict.link(&spec.name) {
-        return Ok(link(Arc::new(Refusing::new(untrusted.error()))));
-    }
     let reactions = layers::reactions(&spec.common).map_err(at_link)?;
     let settings = layer_settings(registration, spec).map_err(at_link)?;
     let setup = Setup::new(spec.name.clone())

@@ -181,7 +181,10 @@ fn print(rows: &[Row], credchain: &Credchain, app: &App) -> Result<(), Failure> 
         .iter()
         .filter(|r| matches!(r.status, Status::Missing | Status::Failed))
         .collect();
-    if bad.is_empty() {
+    if rows.is_empty() {
+        text += "nothing is declared: name what this project needs under `[credentials]` in its \
+                 `credchain.toml`\n";
+    } else if bad.is_empty() {
         let all = if rows.len() == 1 {
             "credential is"
         } else {
