@@ -213,7 +213,8 @@ pub(crate) struct Found {
     pub(crate) local: Option<Arc<SourceFile>>,
 }
 
-/// Why a file of somebody else is not used.
+/// Why a file of somebody else is not used. Only Unix tells owners apart here.
+#[cfg_attr(not(unix), expect(dead_code, reason = "nothing is refused elsewhere"))]
 struct Refusal {
     owner: u32,
 }
