@@ -30,9 +30,7 @@ impl Credchain {
         let resolver = self.resolver();
         if let Some(to) = to.or(self.project().write.as_ref()) {
             let link = self.link(to)?;
-            if !link.provider().capabilities().write {
-                return Err(Error::new(Kind::Unsupported, "it cannot be written").at(to.clone()));
-            }
+            self.check_writable(link)?;
             return Ok(link);
         }
         let fits = |link: &&Link| {
@@ -67,6 +65,7 @@ impl Credchain {
             .write(link, &place, value, options)
             .await
             .map_err(|error| error.for_credential(name))?;
+        self.resolver().forget(name);
         let shadowed_by = self.shadowing(name, link).await;
         let address = Address {
             link: link.name().clone(),
@@ -92,6 +91,7 @@ impl Credchain {
             .delete(&place, &cx)
             .await
             .map_err(|error| error.for_credential(name).at(link.name().clone()))?;
+        self.resolver().forget(name);
         Ok(Address {
             link: link.name().clone(),
             reference: place,
@@ -109,10 +109,7 @@ impl Credchain {
         options: &SetOptions,
     ) -> Result<Version> {
         let link = self.link(&address.link)?;
-        if !link.provider().capabilities().write {
-            let error = Error::new(Kind::Unsupported, "it cannot be written");
-            return Err(error.at(address.link.clone()));
-        }
+        self.check_writable(link)?;
         self.write(link, &address.reference, value, options).await
     }
 
@@ -125,6 +122,21 @@ impl Credchain {
         let cx = self.resolver().context();
         let deleted = link.provider().delete(&address.reference, &cx).await;
         deleted.map_err(|error| error.at(address.link.clone()))
+    }
+
+    /// Whether a link can be written.
+    ///
+    /// # Errors
+    /// [`Kind::Untrusted`] if it may not be used at all, else [`Kind::Unsupported`] if it can
+    /// only be read.
+    pub fn check_writable(&self, link: &Link) -> Result<()> {
+        if let Some(untrusted) = self.verdict().link(link.name()) {
+            return Err(untrusted.error());
+        }
+        if link.provider().capabilities().write {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Unsupported, "it cannot be written").at(link.name().clone()))
     }
 
     /// The link of this name.

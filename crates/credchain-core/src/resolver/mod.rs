@@ -191,6 +191,11 @@ impl Resolver {
         self.0.snapshot.get(name, self.0.context.clock())
     }
 
+    /// Drops what [`cached`](Self::cached) serves for this name: it was changed or removed.
+    pub fn forget(&self, name: &Name) {
+        self.0.snapshot.forget(name);
+    }
+
     /// The names that are declared, in alphabetical order.
     pub fn names(&self) -> Vec<Name> {
         let mut names: Vec<_> = self.0.credentials.keys().cloned().collect();

@@ -87,6 +87,15 @@ impl Snapshots {
         });
     }
 
+    /// Drops one value.
+    pub(super) fn forget(&self, name: &Name) {
+        self.current.rcu(|current| {
+            let mut next = Snapshot::clone(current);
+            next.apply(name, None);
+            next
+        });
+    }
+
     /// A secret that ends earlier, or that is stale already, is not kept for the whole time.
     fn fresh(&self, secret: &Secret, now: Duration, clock: &Clock) -> Fresh {
         let meta = secret.meta();
