@@ -43,9 +43,13 @@ pub mod scenario;
 #[cfg(unix)]
 pub mod servers;
 #[cfg(unix)]
+mod terminal;
+#[cfg(unix)]
 pub mod workflow;
 
 pub use crate::binary::{is_root, repository, resolve_binary};
 pub use crate::output::Output;
 pub use crate::project::Project;
 pub use crate::resolve::Resolve;
+#[cfg(unix)]
+pub use crate::terminal::{Screen, Terminal};

@@ -23,7 +23,11 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn new(global: Global, output: Output) -> Self {
         let progress = Progress::new(global.quiet);
-        Self { global, output, progress }
+        Self {
+            global,
+            output,
+            progress,
+        }
     }
 
     /// How to speak to the user.
@@ -68,7 +72,13 @@ impl App {
             opener = opener.timeout(timeout);
         }
         let credchain = opener.open()?;
-        for warning in &credchain.loaded().warnings {
+        // In JSON, standard error holds one document or nothing; `config check` has the warnings.
+        for warning in credchain
+            .loaded()
+            .warnings
+            .iter()
+            .filter(|_| !self.output.is_json())
+        {
             self.output
                 .note(warning.render(self.output.color_err()).trim_end());
         }
@@ -107,7 +117,9 @@ impl App {
 
     /// Waits for an answer from a provider, with a word to the person who waits.
     pub(crate) fn wait<T: Send>(&self, work: impl Future<Output = T> + Send) -> Result<T, Failure> {
-        Ok(self.progress.during("waiting for an answer", || credchain::block_on(work))?)
+        Ok(self
+            .progress
+            .during("waiting for an answer", || credchain::block_on(work))?)
     }
 
     /// The working directory.

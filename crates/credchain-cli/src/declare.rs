@@ -138,8 +138,12 @@ pub(crate) fn append(file: &Path, declarations: &[Declaration]) -> Result<(), Fa
 
 /// Whether programs can have a variable of this name: shells take no other.
 pub(crate) fn is_variable(text: &str) -> bool {
-    text.bytes().next().is_some_and(|first| !first.is_ascii_digit())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    text.bytes()
+        .next()
+        .is_some_and(|first| !first.is_ascii_digit())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// The nearest name that can be declared.
@@ -165,7 +169,9 @@ fn declarable(text: &str) -> String {
 
 /// As a reference is written, in which these three characters mean something.
 fn escaped(text: &str) -> String {
-    text.replace('%', "%25").replace('#', "%23").replace('?', "%3F")
+    text.replace('%', "%25")
+        .replace('#', "%23")
+        .replace('?', "%3F")
 }
 
 fn key(text: &str) -> String {

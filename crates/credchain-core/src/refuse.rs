@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 
-use crate::{Capabilities, Context, Error, Provider, Reference, Result, Secret};
+use crate::{
+    Capabilities, Context, Error, Listed, Provider, Reference, Result, Secret, SetOptions, Version,
+};
 
 /// Stands in a chain for a provider that may or can not be used here: one that the configuration
 /// names without the user's trust, or one that this build does not have.
@@ -33,6 +35,18 @@ impl Provider for Refusing {
     }
 
     async fn get(&self, _: &Reference, _: &Context) -> Result<Secret> {
+        Err(self.0.clone())
+    }
+
+    async fn set(&self, _: &Reference, _: &Secret, _: &SetOptions, _: &Context) -> Result<Version> {
+        Err(self.0.clone())
+    }
+
+    async fn delete(&self, _: &Reference, _: &Context) -> Result<()> {
+        Err(self.0.clone())
+    }
+
+    async fn list(&self, _: Option<&str>, _: &Context) -> Result<Vec<Listed>> {
         Err(self.0.clone())
     }
 }

@@ -125,12 +125,8 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
 /// A link that can be written.
 pub(crate) fn writable(credchain: &Credchain, name: &LinkName) -> Result<Link, Failure> {
     let link = credchain.link(name)?;
-    if link.provider().capabilities().write {
-        return Ok(link.clone());
-    }
-    Err(Error::new(Kind::Unsupported, "it cannot be written")
-        .at(name.clone())
-        .into())
+    credchain.check_writable(link)?;
+    Ok(link.clone())
 }
 
 fn read(
@@ -227,6 +223,7 @@ pub(crate) fn write(
             Expect::Any
         };
         let options = SetOptions::expecting(expect);
+        // The provider itself says whether it can compare in the same step.
         if let Err(error) = credchain::block_on(credchain.set_at(&one.to, &one.value, &options))? {
             tell_written(&moves[..done.len()], &done, app);
             return Err(error.for_credential(&one.name).into());

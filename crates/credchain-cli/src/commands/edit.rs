@@ -321,9 +321,14 @@ impl Scratch {
                 ));
             }
         };
-        // Mode 0700 from the start.
-        let directory = tempfile::Builder::new()
-            .prefix("credchain-edit-")
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("credchain-edit-");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            builder.permissions(std::fs::Permissions::from_mode(0o700));
+        }
+        let directory = builder
             .tempdir_in(&place)
             .map_err(|error| Failure::io(format!("using `{}`", place.display()), error))?;
         let path = directory.path().join("credentials.env");
@@ -386,7 +391,14 @@ fn usual(app: &App) -> Option<String> {
 }
 
 fn left(editor: &str, status: ExitStatus, interrupted: Option<i32>) -> Failure {
-    if interrupted.is_some() {
+    #[cfg(unix)]
+    let by_signal = {
+        use std::os::unix::process::ExitStatusExt as _;
+        status.signal().is_some()
+    };
+    #[cfg(not(unix))]
+    let by_signal = false;
+    if by_signal || interrupted.is_some() {
         return Failure::Interrupted;
     }
     let name = editor.split_whitespace().next().unwrap_or_default();

@@ -11,7 +11,10 @@ use crate::output::{Style, printable};
 
 /// Arguments of `explain`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "The value itself is never shown.")]
+#[command(after_help = "Examples:\n  \
+    resolve explain api_key\n  \
+    resolve explain api_key --json\n\n\
+    The value itself is never shown.")]
 pub(crate) struct Args {
     /// A credential's name
     name: String,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use credchain::{Credchain, Error, Link, LinkName, Listed, Name, Reference};
+use credchain::{Credchain, Error, Kind, Link, LinkName, Listed, Name, Reference};
 use serde::Serialize;
 
 use crate::app::App;
@@ -90,7 +90,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
 fn links(credchain: &Credchain, only: Option<&LinkName>) -> Result<Vec<Link>, Failure> {
     if let Some(name) = only {
         let link = credchain.link(name)?;
-        if !link.provider().capabilities().list {
+        if !can_list(credchain, name) {
             return Err(Error::unsupported("listing").at(name.clone()).into());
         }
         return Ok(vec![link.clone()]);
@@ -101,15 +101,21 @@ fn links(credchain: &Credchain, only: Option<&LinkName>) -> Result<Vec<Link>, Fa
         .values()
         .filter(|spec| spec.type_name != "env");
     let mut links: Vec<Link> = specs
-        .filter_map(|spec| credchain.resolver().link(&spec.name))
-        .filter(|link| link.provider().capabilities().list)
-        .cloned()
+        .filter(|spec| can_list(credchain, &spec.name))
+        .filter_map(|spec| credchain.resolver().link(&spec.name).cloned())
         .collect();
     // In the order in which they are asked.
     let chain = project.default_chain();
     let place = |link: &Link| chain.iter().position(|name| name == link.name());
     links.sort_by_key(|link| place(link).unwrap_or(usize::MAX));
     Ok(links)
+}
+
+/// Whether the provider's type can list; one that may not be used says so when it is asked.
+fn can_list(credchain: &Credchain, link: &LinkName) -> bool {
+    let spec = credchain.project().providers.get(link);
+    let registered = spec.and_then(|spec| credchain.registry().get(&spec.type_name));
+    registered.is_some_and(|registered| registered.capabilities.list)
 }
 
 fn ask(credchain: &Credchain, links: Vec<Link>) -> Result<(Vec<Held>, Vec<Error>), Failure> {
@@ -119,7 +125,7 @@ fn ask(credchain: &Credchain, links: Vec<Link>) -> Result<(Vec<Held>, Vec<Error>
     for link in links {
         match credchain::block_on(link.provider().list(None, &cx))? {
             Ok(entries) => held.push(Held { link, entries }),
-            Err(error) if error.kind().is_miss() => {}
+            Err(error) if error.kind().is_miss() || error.kind() == Kind::Unsupported => {}
             Err(error) => errors.push(error.at(link.name().clone())),
         }
     }

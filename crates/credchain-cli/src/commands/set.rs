@@ -154,7 +154,7 @@ pub(crate) fn store(
 ) -> Result<(), Failure> {
     let address = target.address(credchain, to)?;
     refuse_empty(credchain, target, value)?;
-    check_expectation(credchain, &address, options)?;
+    let options = &checked(credchain, &address, options)?;
     let (version, shadowed_by) = match target {
         Target::At(address) => (
             credchain::block_on(credchain.set_at(address, value, options))??,
@@ -222,18 +222,18 @@ fn refuse_empty(credchain: &Credchain, target: &Target, value: &Secret) -> Resul
 
 /// A backend that cannot compare and write in one step is asked first, which is the best that can
 /// be had there.
-fn check_expectation(
+fn checked(
     credchain: &Credchain,
     address: &Address,
     options: &SetOptions,
-) -> Result<(), Failure> {
+) -> Result<SetOptions, Failure> {
     let link = credchain.link(&address.link)?;
     if options.expect != Expect::Absent || link.provider().capabilities().compare_and_set {
-        return Ok(());
+        return Ok(options.clone());
     }
     let cx = credchain.resolver().context();
     match credchain::block_on(link.provider().get(&address.reference, &cx))? {
-        Err(error) if error.kind().is_miss() => Ok(()),
+        Err(error) if error.kind().is_miss() => Ok(SetOptions::expecting(Expect::Any)),
         Err(error) => Err(error.at(address.link.clone()).into()),
         Ok(_) => Err(Error::new(Kind::Conflict, "there is a value already")
             .at(address.link.clone())

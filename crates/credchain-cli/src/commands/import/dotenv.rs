@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use credchain::{At, Address, Credchain, Error, Kind, LinkName, Name, Secret, config, dotenv};
+use credchain::{Address, At, Credchain, Error, Kind, LinkName, Name, Secret, config, dotenv};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -141,10 +141,10 @@ impl Plan {
 
     fn add(&mut self, credchain: &Credchain, key: String, value: Secret) {
         let project = credchain.project();
-        let declared = project
-            .credentials
-            .values()
-            .find(|spec| spec.variable() == key);
+        let declared = project.credentials.values().find(|spec| {
+            let here = |place: &At| matches!(place, At::Here(place) if place.path() == key);
+            spec.variable() == key || spec.at.get(&LinkName::literal("dotenv")).is_some_and(here)
+        });
         let declaration = match declared {
             Some(spec) => Declaration {
                 name: spec.name.to_string(),
@@ -257,7 +257,11 @@ impl Plan {
             };
             output.note(&printable(&format!("{} {what} `{}`", entry.key, one.to)));
         }
-        for entry in self.entries.iter().filter(|one| !declare::is_variable(&one.key)) {
+        for entry in self
+            .entries
+            .iter()
+            .filter(|one| !declare::is_variable(&one.key))
+        {
             let variable = entry.declaration.name.to_ascii_uppercase();
             output.note(&printable(&format!(
                 "{} is no variable's name: programs get it as `{variable}`",

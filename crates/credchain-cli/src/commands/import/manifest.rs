@@ -104,15 +104,18 @@ impl Manifest {
                 Some(profile) => config.get("profiles").and_then(|all| all.get(profile)),
                 None => return config.get("credentials").and_then(|all| all.get(&one.name)),
             };
-            root.and_then(|root| root.get("credentials")).and_then(|all| all.get(&one.name))
+            root.and_then(|root| root.get("credentials"))
+                .and_then(|all| all.get(&one.name))
         };
         let declared = |one: &Declaration| {
             let elsewhere = one.profile.is_none()
-                && one.name.parse::<Name>().is_ok_and(|name| project.declares(&name));
+                && one
+                    .name
+                    .parse::<Name>()
+                    .is_ok_and(|name| project.declares(&name));
             elsewhere || in_file(one).is_some()
         };
-        let (kept, new): (Vec<_>, Vec<_>) =
-            self.declarations.iter().cloned().partition(declared);
+        let (kept, new): (Vec<_>, Vec<_>) = self.declarations.iter().cloned().partition(declared);
         let kept = kept.into_iter().filter(|one| one.profile.is_none());
         (new, kept.map(|one| one.name).collect())
     }
@@ -141,8 +144,15 @@ impl Manifest {
             });
         }
         for one in new {
-            let place = one.profile.as_ref().map(|profile| format!(" for the profile `{profile}`"));
-            output.note(&format!("declared `{}`{}", one.name, place.unwrap_or_default()));
+            let place = one
+                .profile
+                .as_ref()
+                .map(|profile| format!(" for the profile `{profile}`"));
+            output.note(&format!(
+                "declared `{}`{}",
+                one.name,
+                place.unwrap_or_default()
+            ));
         }
         for name in kept {
             output.note(&format!("`{name}` was declared already and stays as it is"));

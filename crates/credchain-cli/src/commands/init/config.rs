@@ -56,7 +56,10 @@ fn found(root: &Path) -> Result<Vec<Declaration>, Failure> {
             // so it must not hand programs a variable that makes them run something.
             if !config::is_loader_variable(&entry.key) && seen.insert(entry.key.clone()) {
                 let dotenv = (!declare::is_variable(&entry.key)).then(|| entry.key.clone());
-                declarations.push(Declaration { dotenv, ..Declaration::for_variable(&entry.key) });
+                declarations.push(Declaration {
+                    dotenv,
+                    ..Declaration::for_variable(&entry.key)
+                });
             }
         }
     }
