@@ -9,8 +9,9 @@ fn project(count: usize) -> Project {
     let plugin = repository().join("examples/plugin/reference_plugin.py");
     let mut config = format!(
         "[chain]\ndefault = [\"plugin\"]\n[providers.plugin]\ntype = \"command\"\n\
-         program = {plugin:?}\nargs = [\"--store\", \"store.json\", \"--log\", \"plugin.log\"]\n\
-         capabilities = [\"set\"]\n"
+         program = \"{}\"\nargs = [\"--store\", \"store.json\", \"--log\", \"plugin.log\"]\n\
+         capabilities = [\"set\"]\n",
+        plugin.display()
     );
     for number in 0..count {
         config += &format!("[credentials.key_{number}]\n");
@@ -21,7 +22,7 @@ fn project(count: usize) -> Project {
 
 /// What the plugin wrote about itself: its process's number, and the words of each line.
 fn log(project: &Project) -> Vec<(String, String)> {
-    let text = String::from_utf8(project.read("plugin.log")).unwrap();
+    let text = String::from_utf8(project.read("plugin.log")).expect("a log");
     let line = |line: &str| {
         line.split_once(' ')
             .map(|(pid, words)| (pid.into(), words.into()))
@@ -36,7 +37,7 @@ fn two_hundred_credentials_are_one_process_and_one_request() {
     project.write("values.env", dotenv);
     let import = ["import", "values.env", "--to", "plugin"];
     project.resolve(import).trusted().run().success();
-    std::fs::remove_file(project.dir().join("plugin.log")).unwrap();
+    std::fs::remove_file(project.dir().join("plugin.log")).expect("the import's log");
 
     project
         .resolve(["exec", "--", "sh", "-c", "echo $KEY_0 $KEY_199"])

@@ -29,8 +29,6 @@ pub(crate) enum Failure {
     },
     /// The user pressed Ctrl-C at a prompt.
     Interrupted,
-    /// The command has said all there is to say; only the code is left.
-    Silent(u8),
 }
 
 impl Failure {
@@ -66,7 +64,6 @@ impl Failure {
             Self::Usage { .. } => 2,
             Self::Io { .. } => 1,
             Self::Interrupted => 130,
-            Self::Silent(code) => *code,
         }
     }
 

@@ -61,8 +61,14 @@ fn finish(failure: &Failure, output: &Output, own_codes: bool) -> ExitCode {
 fn harden() {
     std::panic::set_hook(Box::new(|panic| {
         use std::io::Write as _;
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        let _ = writeln!(std::io::stderr().lock(), "error: a defect in credchain, at {place}");
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let _ = writeln!(
+            std::io::stderr().lock(),
+            "error: a defect in credchain, at {place}"
+        );
     }));
     #[cfg(target_os = "linux")]
     {

@@ -99,9 +99,6 @@ impl Output {
 
     /// Tells why the command failed.
     pub(crate) fn failure(&self, failure: &Failure) {
-        if let Failure::Silent(_) = failure {
-            return;
-        }
         if self.json {
             let document = ErrorDocument::new(failure);
             self.words(&serde_json::to_string_pretty(&document).unwrap_or_default());
@@ -123,7 +120,6 @@ impl Output {
             Failure::Usage { message, hint } => self.sentence(message, hint.as_deref()),
             Failure::Io { doing, source } => self.sentence(&format!("{doing}: {source}"), None),
             Failure::Interrupted => self.words("interrupted"),
-            Failure::Silent(_) => {}
         }
     }
 
@@ -226,7 +222,6 @@ impl ErrorDocument {
             Failure::Usage { message, hint } => plain("usage", message.clone(), hint.clone()),
             Failure::Io { doing, source } => plain("io", format!("{doing}: {source}"), None),
             Failure::Interrupted => plain("interrupted", "interrupted".to_owned(), None),
-            Failure::Silent(_) => plain("silent", String::new(), None),
         };
         Self {
             version: 1,

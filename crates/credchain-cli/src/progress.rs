@@ -32,7 +32,10 @@ enum State {
 impl Progress {
     pub(crate) fn new(quiet: bool) -> Self {
         let enabled = !quiet && std::io::stderr().is_terminal();
-        Self { enabled, shared: Arc::default() }
+        Self {
+            enabled,
+            shared: Arc::default(),
+        }
     }
 
     /// Does the work, with `words` on the terminal if it takes long.
@@ -63,9 +66,10 @@ impl Progress {
     }
 
     fn show_later(&self, words: &str) {
-        let waited = self.shared.changed.wait_timeout_while(self.state(), PATIENCE, |state| {
-            *state == State::Waiting
-        });
+        let waited = self
+            .shared
+            .changed
+            .wait_timeout_while(self.state(), PATIENCE, |state| *state == State::Waiting);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if *state == State::Waiting {
             let mut out = std::io::stderr().lock();
@@ -75,7 +79,10 @@ impl Progress {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
