@@ -222,18 +222,17 @@ impl Before {
     /// Where a name is, and what has to be there still.
     fn target(&self, credchain: &Credchain, name: &Name) -> Result<(Address, Expect), Error> {
         let compares = self.link.provider().capabilities().compare_and_set;
-        let (address, old) = match self.values.get(name) {
-            Some((address, old)) => (address.clone(), old.as_ref()),
-            None => {
-                let reference = credchain.resolver().place(name, &self.link)?;
-                (
-                    Address {
-                        link: self.link.name().clone(),
-                        reference,
-                    },
-                    None,
-                )
-            }
+        let (address, old) = if let Some((address, old)) = self.values.get(name) {
+            (address.clone(), old.as_ref())
+        } else {
+            let reference = credchain.resolver().place(name, &self.link)?;
+            (
+                Address {
+                    link: self.link.name().clone(),
+                    reference,
+                },
+                None,
+            )
         };
         let version: Option<Version> = old.and_then(|old| old.meta().version.clone());
         let expect = match (compares, old, version) {
@@ -263,13 +262,13 @@ fn apply(
             removed = &[];
         }
     }
-    let mut changed = Vec::new();
+    let mut written = Vec::new();
     for (name, value) in &changes.set {
         let (address, expect) = before.target(credchain, name)?;
         let options = SetOptions::expecting(expect);
         credchain::block_on(credchain.set_at(&address, value, &options))?
             .map_err(|error| changed_meanwhile(error).for_credential(name))?;
-        changed.push(name.clone());
+        written.push(name.clone());
         let what = if changes.added.contains(name) {
             "added"
         } else {
@@ -283,7 +282,7 @@ fn apply(
             .map_err(|error| error.for_credential(name))?;
         output.note(&format!("removed `{name}` at `{address}`"));
     }
-    for (name, resolution) in changed.iter().zip(app.resolve(credchain, &changed)?) {
+    for (name, resolution) in written.iter().zip(app.resolve(credchain, &written)?) {
         let served = resolution
             .result
             .ok()
