@@ -130,7 +130,7 @@ mod tests {
     async fn a_manual_sleep_ends_when_time_is_moved() {
         let manual = ManualClock::new();
         let clock = manual.clock();
-        let sleeper = tokio::spawn(async move { clock.sleep(Duration::from_secs(60)).await });
+        let sleeper = tokio::spawn(async move { clock.sleep(Duration::from_mins(1)).await });
         while manual.sleepers() == 0 {
             tokio::task::yield_now().await;
         }

@@ -30,6 +30,7 @@ mod clock;
 mod context;
 mod delegate;
 mod error;
+pub mod files;
 pub mod layers;
 mod memory;
 mod name;

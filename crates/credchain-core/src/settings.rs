@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(settings.text("absent").unwrap(), None);
         assert_eq!(
             settings.duration("ttl").unwrap(),
-            Some(Duration::from_secs(300))
+            Some(Duration::from_mins(5))
         );
         assert_eq!(settings.size("max").unwrap(), Some(65_536));
         assert_eq!(settings.bool("on").unwrap(), Some(true));

@@ -94,7 +94,7 @@ async fn a_partial_failure_leaves_the_others_alone() {
         .await;
     let kinds: Vec<_> = all
         .iter()
-        .map(|r| r.result.as_ref().err().map(|e| e.kind()))
+        .map(|r| r.result.as_ref().err().map(Error::kind))
         .collect();
     assert_eq!(kinds, [None, Some(Kind::Denied), Some(Kind::NotFound)]);
 }

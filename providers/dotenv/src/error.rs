@@ -1,11 +1,10 @@
 //! What a file that cannot be read or written means for the chain.
 
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::path::Path;
 
+use credchain_core::files::Refused;
 use credchain_core::{Error, Kind};
-
-use crate::regular::Refused;
 
 /// Largest file that is read.
 pub(crate) const FILE_LIMIT: u64 = 16 << 20;
@@ -21,7 +20,7 @@ pub(crate) fn kind_of(refused: &Refused) -> Kind {
             | ErrorKind::InvalidFilename => Kind::Misconfigured,
             _ => Kind::Unavailable,
         },
-        Refused::NotRegular(_) | Refused::WorldWritable | Refused::ForeignOwner => {
+        Refused::NotRegular(_) | Refused::WorldWritable | Refused::ForeignOwner(_) => {
             Kind::Misconfigured
         }
         Refused::TooLarge => Kind::Invalid,
@@ -32,39 +31,23 @@ pub(crate) fn kind_of(refused: &Refused) -> Kind {
 pub(crate) fn refused(refused: Refused, path: &Path) -> Error {
     let kind = kind_of(&refused);
     let file = path.display();
-    let (what, hint) = match &refused {
-        Refused::Io(error) => (reason(error), format!("`ls -l {file}` shows what is there")),
-        Refused::NotRegular(what) => (
-            format!("is {what}"),
-            "setting `files` names regular files".to_owned(),
-        ),
-        Refused::WorldWritable => (
-            "can be changed by every user".to_owned(),
-            format!("`chmod o-w {file}`"),
-        ),
-        Refused::ForeignOwner => (
-            "belongs to another user".to_owned(),
-            format!("`ls -l {file}` shows whose it is"),
-        ),
-        Refused::TooLarge => (
-            format!("has more than {} MiB", FILE_LIMIT >> 20),
-            "a `.env` file holds short values; large ones fit in files of their own".to_owned(),
-        ),
+    let hint = match &refused {
+        Refused::Io(_) => format!("`ls -l {file}` shows what is there"),
+        Refused::NotRegular(_) => "setting `files` names regular files".to_owned(),
+        Refused::WorldWritable => format!("`chmod o-w {file}`"),
+        Refused::ForeignOwner(_) => format!("`ls -l {file}` shows whose it is"),
+        Refused::TooLarge => {
+            "a `.env` file holds short values; large ones fit in files of their own".to_owned()
+        }
     };
-    let error = Error::new(kind, format!("`{file}` {what}")).with_hint(hint);
+    let message = match &refused {
+        Refused::TooLarge => format!("`{file}` has more than {} MiB", FILE_LIMIT >> 20),
+        other => format!("`{file}` {other}"),
+    };
+    let error = Error::new(kind, message).with_hint(hint);
     match refused {
         Refused::Io(source) => error.with_source(source),
         _ => error,
-    }
-}
-
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        ErrorKind::PermissionDenied => "cannot be opened by this user".to_owned(),
-        ErrorKind::ReadOnlyFilesystem => "is on a read-only file system".to_owned(),
-        ErrorKind::NotFound | ErrorKind::NotADirectory => "is in no directory".to_owned(),
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "does not fit on its disk".to_owned(),
-        _ => "cannot be read or written".to_owned(),
     }
 }
 
@@ -84,7 +67,7 @@ mod tests {
             (io(ErrorKind::Other), Kind::Unavailable),
             (Refused::NotRegular("a pipe"), Kind::Misconfigured),
             (Refused::WorldWritable, Kind::Misconfigured),
-            (Refused::ForeignOwner, Kind::Misconfigured),
+            (Refused::ForeignOwner(4711), Kind::Misconfigured),
             (Refused::TooLarge, Kind::Invalid),
         ] {
             assert_eq!(kind_of(&reason), kind, "{reason:?}");

@@ -9,7 +9,6 @@ mod lock;
 mod parse;
 mod provider;
 mod quote;
-mod regular;
 mod scan;
 mod store;
 

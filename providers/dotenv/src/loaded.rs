@@ -6,12 +6,12 @@ use std::fs::Metadata;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use credchain_core::files::Regular;
 use credchain_core::{Context, Environment, Result, Secret};
 use zeroize::Zeroizing;
 
 use crate::error::{FILE_LIMIT, refused};
 use crate::parse::{Warning, parse};
-use crate::regular::Regular;
 
 /// How long after its last change a file may change again without its time showing it. Linux
 /// stamps files at the ticks of a clock, the slowest of which are 10 ms apart.

@@ -5,10 +5,10 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use credchain_core::files::{Refused, Regular};
 use credchain_core::{Error, Kind, Result};
 
 use crate::error::refused;
-use crate::regular::{Refused, Regular};
 
 /// How often another writer is waited for, and how long each time: ten seconds in all.
 const ATTEMPTS: u32 = 1000;
@@ -65,18 +65,16 @@ impl Locked {
 mod system {
     use std::fs::OpenOptions;
     use std::io::ErrorKind;
-    use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+    use std::os::unix::fs::OpenOptionsExt as _;
 
-    use rustix::fs::OFlags;
+    use credchain_core::files::{self, Links};
 
-    use super::{Error, File, Kind, Locked, Path, Refused, Regular, Result, io, refused};
-    use crate::regular;
+    use super::{Error, Kind, Locked, Path, Refused, Regular, Result, io, refused};
+
+    pub(super) use credchain_core::files::is_still_at as is_at;
 
     pub(super) fn open(path: &Path, create: bool) -> Result<Option<Locked>> {
-        // A symlink is not followed, and a pipe not waited for.
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let flags = flags.bits().cast_signed();
-        let there = OpenOptions::new().read(true).custom_flags(flags).open(path);
+        let there = files::open_with(path, OpenOptions::new().read(true), Links::Refuse);
         match there {
             Ok(file) => {
                 return Ok(Some(Locked {
@@ -105,15 +103,8 @@ mod system {
         }
     }
 
-    pub(super) fn is_at(file: &File, path: &Path) -> bool {
-        match (file.metadata(), path.symlink_metadata()) {
-            (Ok(opened), Ok(named)) => (opened.dev(), opened.ino()) == (named.dev(), named.ino()),
-            _ => false,
-        }
-    }
-
     pub(super) fn regular(locked: &Locked, _: &Path) -> Result<Option<Regular>, Refused> {
-        regular::check(locked.file.try_clone().map_err(Refused::Io)?).map(Some)
+        files::check(locked.file.try_clone().map_err(Refused::Io)?).map(Some)
     }
 
     fn failed(error: io::Error, path: &Path) -> Error {
@@ -138,8 +129,9 @@ mod system {
     use std::fs::OpenOptions;
     use std::io::ErrorKind;
 
+    use credchain_core::files;
+
     use super::{File, Locked, Path, Refused, Regular, Result, io, refused};
-    use crate::regular;
 
     pub(super) fn open(path: &Path, create: bool) -> Result<Option<Locked>> {
         if !create && !path.exists() {
@@ -163,7 +155,7 @@ mod system {
     }
 
     pub(super) fn regular(_: &Locked, path: &Path) -> Result<Option<Regular>, Refused> {
-        match regular::open(path) {
+        match files::open(path) {
             Err(Refused::Io(error)) if error.kind() == ErrorKind::NotFound => Ok(None),
             other => other.map(Some),
         }

@@ -7,6 +7,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use credchain_core::files::{self, Refused};
 use credchain_core::{
     Capabilities, Context, Error, Expect, Kind, Listed, Naming, Provider, Reference, Result,
     Secret, SetOptions, Setup, Version, async_trait,
@@ -17,7 +18,6 @@ use crate::config::Settings;
 use crate::error::refused;
 use crate::loaded::{Loaded, Stamp};
 use crate::parse::Warning;
-use crate::regular::{self, Refused};
 use crate::{edit, store};
 
 pub(crate) const CAPABILITIES: Capabilities = Capabilities::read_only()
@@ -104,7 +104,7 @@ impl Dotenv {
 
     /// What the file at `path` says; nothing if there is no file.
     async fn load(&self, path: &Path, cx: &Context) -> Result<Option<Arc<Loaded>>> {
-        let regular = match regular::open(path) {
+        let regular = match files::open(path) {
             Ok(regular) => regular,
             Err(reason) if self.is_missing(&reason) => return Ok(None),
             Err(reason) => return Err(refused(reason, path)),

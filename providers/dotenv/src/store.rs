@@ -1,15 +1,14 @@
 //! Replacing a file so that nobody sees half of it and no writer loses another's work.
 
 use std::fs::{self, File, Metadata};
-use std::io::Write as _;
 use std::path::Path;
 
+use credchain_core::files::{Draft, Refused};
 use credchain_core::{Error, Kind, Result};
 use zeroize::Zeroizing;
 
 use crate::error::{FILE_LIMIT, refused};
 use crate::lock::{Locked, lock};
-use crate::regular::Refused;
 
 /// The new content, or nothing if there is nothing to change.
 pub(crate) type Edited = Option<Zeroizing<Vec<u8>>>;
@@ -62,25 +61,15 @@ fn replace(
     if u64::try_from(after.len()).is_ok_and(|length| length > FILE_LIMIT) {
         return Err(refused(Refused::TooLarge, path));
     }
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let directory = directory.unwrap_or(Path::new("."));
-    // Created with mode 0600, under a name that nobody can foresee.
-    let mut next = tempfile::Builder::new()
-        .prefix(".env.")
-        .tempfile_in(directory)
-        .map_err(io)?;
-    next.write_all(&after).map_err(io)?;
+    let mut next = Draft::private(path, ".env.").map_err(io)?;
+    next.write(&after).map_err(io)?;
     if let Some(metadata) = metadata {
-        keep_group(next.as_file(), &metadata);
-        next.as_file()
+        keep_group(next.file(), &metadata);
+        next.file()
             .set_permissions(metadata.permissions())
             .map_err(io)?;
     }
-    next.as_file().sync_all().map_err(io)?;
-    next.persist(path).map_err(|failed| io(failed.error))?;
-    sync_directory(directory).map_err(io)?;
+    next.replace().map_err(io)?;
     Ok(true)
 }
 
@@ -93,17 +82,3 @@ fn keep_group(next: &File, metadata: &Metadata) {
 
 #[cfg(not(unix))]
 fn keep_group(_: &File, _: &Metadata) {}
-
-#[cfg(unix)]
-fn sync_directory(directory: &Path) -> std::io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-#[cfg(not(unix))]
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "a directory cannot be synced there"
-)]
-fn sync_directory(_: &Path) -> std::io::Result<()> {
-    Ok(())
-}

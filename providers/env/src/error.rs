@@ -3,10 +3,10 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
+use credchain_core::files::Refused;
 use credchain_core::{Error, Kind};
 
 use crate::provider::FILE_LIMIT;
-use crate::regular::Refused;
 
 /// The only place that decides.
 pub(crate) fn kind_of(refused: &Refused) -> Kind {
@@ -18,7 +18,7 @@ pub(crate) fn kind_of(refused: &Refused) -> Kind {
             }
             _ => Kind::Unavailable,
         },
-        Refused::NotRegular(_) | Refused::WorldWritable | Refused::ForeignOwner => {
+        Refused::NotRegular(_) | Refused::WorldWritable | Refused::ForeignOwner(_) => {
             Kind::Misconfigured
         }
         Refused::TooLarge => Kind::Invalid,
@@ -36,13 +36,13 @@ pub(crate) fn unreadable(refused: Refused, variable: &str, path: &Path) -> Error
         },
         Refused::NotRegular(what) => format!("that is {what}"),
         Refused::WorldWritable => "that every user may change".to_owned(),
-        Refused::ForeignOwner => "that belongs to another user".to_owned(),
+        Refused::ForeignOwner(_) => "that belongs to another user".to_owned(),
         Refused::TooLarge => format!("of more than {} MiB", FILE_LIMIT >> 20),
     };
     let shown = showable(path);
     let hint = match (&refused, &shown) {
         (Refused::WorldWritable, Some(path)) => format!("`chmod o-w {path}`"),
-        (Refused::ForeignOwner, Some(path)) => format!("`ls -l {path}` shows whose it is"),
+        (Refused::ForeignOwner(_), Some(path)) => format!("`ls -l {path}` shows whose it is"),
         (Refused::Io(_), Some(path)) => format!("`{variable}` is set to `{path}`"),
         (_, Some(path)) => format!("`{variable}` names the regular file with the value: `{path}`"),
         (_, None) => format!("`{variable}` holds the absolute path of a file, not the value"),
@@ -76,7 +76,7 @@ mod tests {
             (io(ErrorKind::Other), Kind::Unavailable),
             (Refused::NotRegular("a pipe"), Kind::Misconfigured),
             (Refused::WorldWritable, Kind::Misconfigured),
-            (Refused::ForeignOwner, Kind::Misconfigured),
+            (Refused::ForeignOwner(4711), Kind::Misconfigured),
             (Refused::TooLarge, Kind::Invalid),
         ] {
             assert_eq!(kind_of(&refused), kind, "{refused:?}");

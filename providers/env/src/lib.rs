@@ -3,7 +3,6 @@
 mod config;
 mod error;
 mod provider;
-mod regular;
 
 use std::sync::Arc;
 

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 use credchain_core::{
     Capabilities, Context, Error, Kind, Listed, Naming, Provider, Reference, Result, Secret, Setup,
-    async_trait,
+    async_trait, files,
 };
 
 use crate::config::Settings;
-use crate::{error, regular};
+use crate::error;
 
 /// Largest file that a `NAME_FILE` variable may name.
 pub(crate) const FILE_LIMIT: u64 = 16 << 20;
@@ -94,7 +94,7 @@ impl Env {
         // still be able to end the wait.
         let read = {
             let path = path.clone();
-            tokio::task::spawn_blocking(move || regular::open(&path)?.read(FILE_LIMIT))
+            tokio::task::spawn_blocking(move || files::open(&path)?.read(FILE_LIMIT))
         };
         match read.await {
             Ok(Ok(value)) => Ok(Secret::new(value)),

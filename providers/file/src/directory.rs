@@ -4,10 +4,10 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
 
+use credchain_core::files::{self, Refused, Regular};
 use credchain_core::{Error, Kind, Reference, Result};
 
 use crate::error::{outside, refused};
-use crate::regular::{self, Refused, Regular};
 
 /// How often a read begins again because the files were being replaced meanwhile.
 const ATTEMPTS: usize = 100;
@@ -96,7 +96,7 @@ impl Directory {
             .strip_prefix(&self.real)
             .map_err(|_| outside(&self.path))?;
         let file = open_beneath(&self.real, target).map_err(io)?;
-        regular::check(file).map_err(|reason| refused(reason, &path))
+        files::check(file).map_err(|reason| refused(reason, &path))
     }
 
     /// The path that a write at `relative` changes, if no symlink is on the way to it.

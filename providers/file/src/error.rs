@@ -3,9 +3,8 @@
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
+use credchain_core::files::Refused;
 use credchain_core::{Error, Kind};
-
-use crate::regular::Refused;
 
 /// The only place that decides.
 pub(crate) fn kind_of(refused: &Refused) -> Kind {
@@ -20,7 +19,7 @@ pub(crate) fn kind_of(refused: &Refused) -> Kind {
             _ => Kind::Unavailable,
         },
         Refused::NotRegular(_) | Refused::TooLarge => Kind::Invalid,
-        Refused::WorldWritable | Refused::ForeignOwner => Kind::Misconfigured,
+        Refused::WorldWritable | Refused::ForeignOwner(_) => Kind::Misconfigured,
     }
 }
 
@@ -31,21 +30,18 @@ pub(crate) fn refused(refused: Refused, path: &Path) -> Error {
         return Error::not_found();
     }
     let file = path.display();
-    let look = || format!("`ls -l {file}` shows what is there");
-    let (what, hint) = match &refused {
-        Refused::Io(error) => (reason(error), look()),
-        Refused::NotRegular(what) => (format!("is {what}"), look()),
-        Refused::WorldWritable => (
-            "can be changed by every user".to_owned(),
-            format!("`chmod o-w {file}`"),
-        ),
-        Refused::ForeignOwner => ("belongs to another user".to_owned(), look()),
-        Refused::TooLarge => (
-            "is larger than setting `max_size`".to_owned(),
-            "raise `max_size` if the file is meant to be so large".to_owned(),
-        ),
+    let hint = match &refused {
+        Refused::Io(_) | Refused::NotRegular(_) | Refused::ForeignOwner(_) => {
+            format!("`ls -l {file}` shows what is there")
+        }
+        Refused::WorldWritable => format!("`chmod o-w {file}`"),
+        Refused::TooLarge => "raise `max_size` if the file is meant to be so large".to_owned(),
     };
-    let error = Error::new(kind, format!("`{file}` {what}")).with_hint(hint);
+    let message = match &refused {
+        Refused::TooLarge => format!("`{file}` is larger than setting `max_size`"),
+        other => format!("`{file}` {other}"),
+    };
+    let error = Error::new(kind, message).with_hint(hint);
     match refused {
         Refused::Io(source) => error.with_source(source),
         _ => error,
@@ -70,16 +66,6 @@ fn is_loop(_: &io::Error) -> bool {
     false
 }
 
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        ErrorKind::PermissionDenied => "cannot be opened by this user".to_owned(),
-        ErrorKind::ReadOnlyFilesystem => "is on a read-only file system".to_owned(),
-        ErrorKind::InvalidFilename => "has a name that no file can have".to_owned(),
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "does not fit on its disk".to_owned(),
-        _ => "cannot be read or written".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,7 +85,7 @@ mod tests {
             (Refused::NotRegular("a pipe"), Kind::Invalid),
             (Refused::TooLarge, Kind::Invalid),
             (Refused::WorldWritable, Kind::Misconfigured),
-            (Refused::ForeignOwner, Kind::Misconfigured),
+            (Refused::ForeignOwner(4711), Kind::Misconfigured),
         ] {
             assert_eq!(kind_of(&reason), kind, "{reason:?}");
             assert_eq!(refused(reason, Path::new("/run/secrets/x")).kind(), kind);

@@ -5,7 +5,6 @@ mod directory;
 mod error;
 mod field;
 mod provider;
-mod regular;
 mod write;
 
 use std::sync::Arc;
