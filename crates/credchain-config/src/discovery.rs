@@ -1,11 +1,11 @@
 //! Which files make a configuration, and whether they may be read at all.
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use credchain_core::Environment;
+use credchain_core::files::{self, Refused, foreign_owner};
 
 use crate::diagnostic::{Diagnostic, printable};
 use crate::source::{Place, SourceFile};
@@ -133,7 +133,7 @@ impl Discovery {
                 return Ok(Some(file));
             }
             // Beyond a directory of somebody else nothing of ours is to be expected.
-            if std::fs::metadata(directory).is_ok_and(|meta| refusal(&meta).is_some()) {
+            if std::fs::metadata(directory).is_ok_and(|meta| foreign_owner(&meta).is_some()) {
                 return Ok(None);
             }
         }
@@ -156,39 +156,17 @@ impl Discovery {
     /// file, and its bytes are read once: nothing can be exchanged in between.
     fn read(&self, path: &Path) -> Result<Option<Arc<SourceFile>>, Diagnostic> {
         let shown = self.shown(path);
-        let failed = |what: &str, error: &io::Error| {
-            let message = format!("cannot {what} `{shown}`: {}", error.kind());
-            Diagnostic::error("config::unreadable", message)
+        let regular = match files::open(path) {
+            Ok(regular) => regular,
+            Err(Refused::Io(error)) if is_absent(&error) => return Ok(None),
+            Err(reason) => return Err(refused("open", &shown, &reason)),
         };
-        let mut file = match open(path) {
-            Ok(file) => file,
-            Err(error) if is_absent(&error) => return Ok(None),
-            Err(error) => return Err(failed("open", &error)),
-        };
-        let meta = file.metadata().map_err(|error| failed("look at", &error))?;
-        if !meta.is_file() {
-            let message = format!("`{shown}` is no regular file");
-            return Err(Diagnostic::error("config::unreadable", message));
-        }
         let directory = path.parent().map(std::fs::metadata).and_then(Result::ok);
-        if let Some(refused) = refusal(&meta).or_else(|| directory.as_ref().and_then(refusal)) {
-            return Err(refused.diagnostic(&shown));
+        if let Some(owner) = directory.as_ref().and_then(foreign_owner) {
+            return Err(foreign(&shown, owner));
         }
-        if refusal_of_mode(&meta) {
-            return Err(Diagnostic::error(
-                "config::world-writable",
-                format!("`{shown}` can be written by everybody and is not used"),
-            )
-            .help(format!("`chmod o-w {shown}`, after a look at what it says")));
-        }
-        if meta.len() > MAX_BYTES {
-            let message = format!("`{shown}` is larger than 64 MiB");
-            return Err(Diagnostic::error("config::unreadable", message));
-        }
-        let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0));
-        Read::take(&mut file, MAX_BYTES)
-            .read_to_end(&mut bytes)
-            .map_err(|error| failed("read", &error))?;
+        let bytes = regular.read(MAX_BYTES);
+        let bytes = bytes.map_err(|reason| refused("read", &shown, &reason))?;
         let text = String::from_utf8(bytes).map_err(|error| not_utf8(path, &shown, &error))?;
         Ok(Some(SourceFile::new(path.to_owned(), shown, text)))
     }
@@ -213,21 +191,29 @@ pub(crate) struct Found {
     pub(crate) local: Option<Arc<SourceFile>>,
 }
 
-/// Why a file of somebody else is not used. Only Unix tells owners apart here.
-#[cfg_attr(not(unix), expect(dead_code, reason = "nothing is refused elsewhere"))]
-struct Refusal {
-    owner: u32,
+/// Why a file is not used; `doing` is what the system did not let us do.
+fn refused(doing: &str, shown: &str, reason: &Refused) -> Diagnostic {
+    let unreadable = |message| Diagnostic::error("config::unreadable", message);
+    match reason {
+        Refused::Io(error) => unreadable(format!("cannot {doing} `{shown}`: {}", error.kind())),
+        Refused::NotRegular(_) => unreadable(format!("`{shown}` is no regular file")),
+        Refused::TooLarge => unreadable(format!("`{shown}` is larger than 64 MiB")),
+        Refused::WorldWritable => Diagnostic::error(
+            "config::world-writable",
+            format!("`{shown}` can be written by everybody and is not used"),
+        )
+        .help(format!("`chmod o-w {shown}`, after a look at what it says")),
+        Refused::ForeignOwner(owner) => foreign(shown, *owner),
+    }
 }
 
-impl Refusal {
-    fn diagnostic(&self, shown: &str) -> Diagnostic {
-        Diagnostic::error(
-            "config::foreign-owner",
-            format!("`{shown}` or its directory belongs to another user and is never used"),
-        )
-        .note(format!("the owner is user id {}", self.owner))
-        .help("copy what you need into a directory of your own")
-    }
+fn foreign(shown: &str, owner: u32) -> Diagnostic {
+    Diagnostic::error(
+        "config::foreign-owner",
+        format!("`{shown}` or its directory belongs to another user and is never used"),
+    )
+    .note(format!("the owner is user id {owner}"))
+    .help("copy what you need into a directory of your own")
 }
 
 fn not_utf8(path: &Path, shown: &str, error: &std::string::FromUtf8Error) -> Diagnostic {
@@ -243,46 +229,4 @@ fn is_absent(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
     )
-}
-
-#[cfg(unix)]
-fn open(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    // Without it opening a named pipe would wait for a writer for ever.
-    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
-}
-
-#[cfg(not(unix))]
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).open(path)
-}
-
-/// What belongs to neither this user nor root is refused. Root's own files are not: root can
-/// change anything that this user runs anyway, and images are built by root.
-#[cfg(unix)]
-fn refusal(meta: &Metadata) -> Option<Refusal> {
-    use std::os::unix::fs::MetadataExt as _;
-    let owner = meta.uid();
-    let own = owner == rustix::process::geteuid().as_raw() || owner == 0;
-    (!own).then_some(Refusal { owner })
-}
-
-#[cfg(not(unix))]
-fn refusal(_: &Metadata) -> Option<Refusal> {
-    None
-}
-
-#[cfg(unix)]
-fn refusal_of_mode(meta: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    meta.mode() & 0o002 != 0
-}
-
-#[cfg(not(unix))]
-fn refusal_of_mode(_: &Metadata) -> bool {
-    false
 }

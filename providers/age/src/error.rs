@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use age::DecryptError;
+use credchain_core::files::Refused;
 use credchain_core::{Error, Kind};
 
 /// Everything that can go wrong with a store, its identities and the files they are in.
@@ -122,6 +123,17 @@ pub(crate) fn io_error(path: &Path, error: io::Error) -> Error {
     fault_of_io(&error).at(path).with_source(error)
 }
 
+/// The error for a file at `path` that is not used.
+pub(crate) fn refused(path: &Path, reason: Refused) -> Error {
+    match reason {
+        Refused::Io(error) => io_error(path, error),
+        Refused::NotRegular(_) => Fault::NotAFile.at(path),
+        Refused::WorldWritable => Fault::WorldWritable.at(path),
+        Refused::ForeignOwner(_) => Fault::Foreign.at(path),
+        Refused::TooLarge => Fault::TooLarge.at(path),
+    }
+}
+
 /// What a failed decryption means. `passphrase`: whether it was tried with a passphrase.
 pub(crate) fn fault_of_decrypt(error: &DecryptError, passphrase: bool) -> Fault {
     match error {
@@ -234,6 +246,25 @@ mod tests {
             (E::TimedOut, Fault::Io),
         ] {
             assert_eq!(fault_of_io(&kind.into()), fault, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn refused_files_are_mapped_row_by_row() {
+        let path = Path::new("/x/credchain.age");
+        for (reason, fault) in [
+            (Refused::NotRegular("a pipe"), Fault::NotAFile),
+            (Refused::WorldWritable, Fault::WorldWritable),
+            (Refused::ForeignOwner(4711), Fault::Foreign),
+            (Refused::TooLarge, Fault::TooLarge),
+            (
+                Refused::Io(io::ErrorKind::PermissionDenied.into()),
+                Fault::Refused,
+            ),
+        ] {
+            let error = refused(path, reason);
+            assert_eq!(error.message(), fault.at(path).message());
+            assert_eq!(error.kind(), fault.kind());
         }
     }
 

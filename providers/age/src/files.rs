@@ -1,15 +1,18 @@
 //! Files that others may try to tamper with: checked when read, replaced as a whole when written.
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use credchain_core::files::{
+    Draft, Links, check, directory_of, foreign_owner, is_still_at, is_world_writable,
+    make_private_directory, open_with, read_to_limit,
+};
 use credchain_core::{Context, Result};
-use tempfile::NamedTempFile;
 
-use crate::error::{Fault, io_error};
+use crate::error::{Fault, io_error, refused};
 
 /// How long a writer waits for the others when the caller sets no deadline.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,6 +27,7 @@ pub(crate) fn read(path: &Path, max: u64) -> Result<Option<Vec<u8>>> {
 
 /// Reads a file that only its owner may read, or that is mounted read-only: nothing if there is
 /// none.
+// Not `PrivateDirectory`'s rule: an identity may be root's, behind a link, and lie anywhere.
 pub(crate) fn read_private(path: &Path, max: u64) -> Result<Option<Vec<u8>>> {
     let Some(mut file) = open_checked(path, OpenOptions::new().read(true))? else {
         return Ok(None);
@@ -44,16 +48,8 @@ pub(crate) fn read_private(path: &Path, max: u64) -> Result<Option<Vec<u8>>> {
 
 /// Writes a new file that only its owner may read; what exists is never overwritten.
 pub(crate) fn create_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    let directory = parent(path);
-    if !directory.exists() {
-        let mut builder = fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder
-            .recursive(true)
-            .create(&directory)
-            .map_err(|error| io_error(&directory, error))?;
-    }
+    let directory = directory_of(path);
+    make_private_directory(directory).map_err(|error| io_error(directory, error))?;
     if create(path, bytes)? {
         Ok(())
     } else {
@@ -64,15 +60,14 @@ pub(crate) fn create_private(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Writes a new store, in a new directory if need be; `false` if there is a file already, which
 /// stays as it is.
 pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<bool> {
-    let directory = parent(path);
-    fs::create_dir_all(&directory).map_err(|error| io_error(&directory, error))?;
-    check_directory(&directory)?;
-    let temporary = write_temporary(path, "-new", |file| file.write_all(bytes))?;
-    match temporary.persist_noclobber(path) {
-        Ok(_) => sync_directory(&directory).map(|()| true),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(io_error(path, error.error)),
-    }
+    let directory = directory_of(path);
+    fs::create_dir_all(directory).map_err(|error| io_error(directory, error))?;
+    check_directory(directory)?;
+    let created = Draft::private(path, &prefix(path, "-new")).and_then(|mut draft| {
+        draft.write_all(bytes)?;
+        draft.create()
+    });
+    created.map_err(|error| io_error(path, error))
 }
 
 /// A store that no other writer touches until this is dropped.
@@ -140,20 +135,19 @@ impl Held {
         self.replace_with(|file| file.write_all(bytes))
     }
 
-    fn replace_with(&mut self, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<bool> {
-        let directory = parent(&self.path);
-        remove_leftovers(&self.path, &directory);
-        let temporary = write_temporary(&self.path, "", fill)?;
+    fn replace_with(&mut self, fill: impl FnOnce(&mut Draft) -> io::Result<()>) -> Result<bool> {
+        remove_leftovers(&self.path);
+        let failed = |error| io_error(&self.path, error);
+        let mut draft = Draft::private(&self.path, &prefix(&self.path, "")).map_err(failed)?;
+        fill(&mut draft).map_err(failed)?;
         #[cfg(unix)]
-        self.keep_mode(temporary.as_file())
-            .map_err(|error| io_error(&self.path, error))?;
+        self.keep_mode(draft.file()).map_err(failed)?;
+        // Before the look at the path, so that nothing slow lies between that and the rename.
+        draft.file().sync_all().map_err(failed)?;
         if !self.is_current() {
             return Ok(false);
         }
-        temporary
-            .persist(&self.path)
-            .map_err(|error| io_error(&self.path, error.error))?;
-        sync_directory(&directory).map(|()| true)
+        draft.replace().map_err(failed).map(|()| true)
     }
 
     /// The file is replaced by one with the permissions it had, except for strangers' writing.
@@ -194,12 +188,7 @@ impl Held {
     /// Whether the path still leads to the file that was opened.
     #[cfg(unix)]
     fn is_current(&self) -> bool {
-        use std::os::unix::fs::MetadataExt as _;
-        let identity = |meta: Metadata| (meta.dev(), meta.ino());
-        match (fs::symlink_metadata(&self.path), self.lock.metadata()) {
-            (Ok(path), Ok(file)) => identity(path) == identity(file),
-            _ => false,
-        }
+        is_still_at(&self.lock, &self.path)
     }
 
     #[cfg(not(unix))]
@@ -220,45 +209,20 @@ fn open_checked(path: &Path, options: &mut OpenOptions) -> Result<Option<File>> 
     if !before.is_file() {
         return Err(Fault::NotAFile.at(path));
     }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        let nonblocking = rustix::fs::OFlags::NONBLOCK.bits();
-        options.custom_flags(i32::try_from(nonblocking).unwrap_or_default());
-    }
-    let file = match options.open(path) {
+    let file = match open_with(path, options, Links::Follow) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io_error(path, error)),
     };
     // Looked at again through the open file: the path may lead elsewhere by now.
-    let meta = file.metadata().map_err(|error| io_error(path, error))?;
-    if !meta.is_file() {
-        return Err(Fault::NotAFile.at(path));
-    }
-    check_owner(&meta, path)?;
-    check_directory(&parent(path))?;
+    let regular = check(file).map_err(|reason| refused(path, reason))?;
+    check_directory(directory_of(path))?;
     if let Ok(target) = fs::canonicalize(path)
         && path.is_symlink()
     {
-        check_directory(&parent(&target))?;
+        check_directory(directory_of(&target))?;
     }
-    Ok(Some(file))
-}
-
-#[cfg(unix)]
-fn check_owner(meta: &Metadata, path: &Path) -> Result<()> {
-    use std::os::unix::fs::MetadataExt as _;
-    const STICKY: u32 = 0o1000;
-    if meta.uid() != 0 && meta.uid() != rustix::process::geteuid().as_raw() {
-        return Err(Fault::Foreign.at(path));
-    }
-    // In a sticky directory such as `/tmp` others can add files but not replace this one.
-    let sticky = meta.is_dir() && meta.mode() & STICKY != 0;
-    if meta.mode() & 0o002 != 0 && !sticky {
-        return Err(Fault::WorldWritable.at(path));
-    }
-    Ok(())
+    Ok(Some(regular.into_file()))
 }
 
 /// Whether the file comes from a read-only mount, as secrets of containers do: whoever mounted it
@@ -269,60 +233,50 @@ fn is_mounted_read_only(file: &File) -> bool {
     fstatvfs(file).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
-#[cfg(not(unix))]
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "permissions are the file system's alone here"
-)]
-fn check_owner(_: &Metadata, _: &Path) -> Result<()> {
-    Ok(())
-}
-
 fn check_directory(directory: &Path) -> Result<()> {
     let meta = fs::metadata(directory).map_err(|error| io_error(directory, error))?;
     if !meta.is_dir() {
         return Err(Fault::BadPath.at(directory));
     }
-    check_owner(&meta, directory)
+    if foreign_owner(&meta).is_some() {
+        return Err(Fault::Foreign.at(directory));
+    }
+    if is_world_writable(&meta) && !is_sticky(&meta) {
+        return Err(Fault::WorldWritable.at(directory));
+    }
+    Ok(())
+}
+
+/// In a sticky directory such as `/tmp` others can add files but not replace this one.
+#[cfg(unix)]
+fn is_sticky(meta: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    const STICKY: u32 = 0o1000;
+    meta.mode() & STICKY != 0
+}
+
+#[cfg(not(unix))]
+fn is_sticky(_: &Metadata) -> bool {
+    false
 }
 
 fn read_whole(file: &mut File, path: &Path, max: u64) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    // One byte more than allowed tells a file of just the size from a larger one.
-    let read = file.take(max.saturating_add(1)).read_to_end(&mut bytes);
-    read.map_err(|error| io_error(path, error))?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length <= max) {
-        Ok(bytes)
-    } else {
-        Err(Fault::TooLarge.at(path))
-    }
-}
-
-/// Writes a temporary file beside `path`, readable by its owner only from the first byte on. It
-/// is removed again unless it is persisted.
-fn write_temporary(
-    path: &Path,
-    mark: &str,
-    fill: impl FnOnce(&mut File) -> io::Result<()>,
-) -> Result<NamedTempFile> {
-    let prefix = temporary_prefix(path, mark);
-    let written = tempfile::Builder::new()
-        .prefix(&prefix)
-        .suffix(".tmp")
-        .tempfile_in(parent(path))
-        .and_then(|mut temporary| {
-            fill(temporary.as_file_mut())?;
-            temporary.as_file().sync_all()?;
-            Ok(temporary)
-        });
-    written.map_err(|error| io_error(path, error))
+    let length = file
+        .metadata()
+        .map_err(|error| io_error(path, error))?
+        .len();
+    read_to_limit(file, length, max).map_err(|reason| refused(path, reason))
 }
 
 /// Removes what a writer that was killed left behind. Only the holder of the lock makes files
 /// of this name, so nobody is using them.
-fn remove_leftovers(path: &Path, directory: &Path) {
-    let prefix = temporary_prefix(path, "");
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+fn remove_leftovers(path: &Path) {
+    let prefix = prefix(path, "");
+    for entry in fs::read_dir(directory_of(path))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if name.starts_with(&prefix) && name.ends_with(".tmp") {
@@ -332,35 +286,10 @@ fn remove_leftovers(path: &Path, directory: &Path) {
     }
 }
 
-fn temporary_prefix(path: &Path, mark: &str) -> String {
+/// How the names of drafts begin.
+fn prefix(path: &Path, mark: &str) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     format!(".{name}{mark}.")
-}
-
-/// Makes a rename last through a power failure.
-#[cfg_attr(
-    not(unix),
-    expect(clippy::unnecessary_wraps, reason = "directories are not synced there")
-)]
-fn sync_directory(directory: &Path) -> Result<()> {
-    #[cfg(unix)]
-    match File::open(directory).and_then(|file| file.sync_all()) {
-        // Some file systems cannot, and need not.
-        Err(error) if error.kind() != io::ErrorKind::InvalidInput => {
-            return Err(io_error(directory, error));
-        }
-        _ => {}
-    }
-    #[cfg(not(unix))]
-    let _ = directory;
-    Ok(())
-}
-
-fn parent(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(directory) if !directory.as_os_str().is_empty() => directory.to_owned(),
-        _ => PathBuf::from("."),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Replacing a file so that nobody sees half of it and no writer loses another's work.
 
 use std::fs::{self, File, Metadata};
+use std::io::Write as _;
 use std::path::Path;
 
 use credchain_core::files::{Draft, Refused};
@@ -62,7 +63,7 @@ fn replace(
         return Err(refused(Refused::TooLarge, path));
     }
     let mut next = Draft::private(path, ".env.").map_err(io)?;
-    next.write(&after).map_err(io)?;
+    next.write_all(&after).map_err(io)?;
     if let Some(metadata) = metadata {
         keep_group(next.file(), &metadata);
         next.file()

@@ -1,6 +1,7 @@
 //! Writing and removing the file of one secret.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 use credchain_core::files::{
@@ -20,7 +21,7 @@ pub(crate) fn make_directory(path: &Path) -> Result<()> {
 pub(crate) fn write(path: &Path, value: &[u8]) -> Result<()> {
     replaceable(path)?;
     let written = Draft::private(path, TEMPORARY).and_then(|mut draft| {
-        draft.write(value)?;
+        draft.write_all(value)?;
         draft.replace()
     });
     written.map_err(|error| refused(Refused::Io(error), path))

@@ -11,12 +11,14 @@
 //! modes are checked on Unix; elsewhere the file system's permissions are all there is.
 //!
 //! ```
+//! use std::io::Write as _;
+//!
 //! use credchain_core::files::{self, Draft, Refused};
 //!
 //! # let directory = tempfile::tempdir()?;
 //! # let path = directory.path().join("tokens");
 //! let mut draft = Draft::private(&path, ".tokens-")?;
-//! draft.write(b"s3cret")?;
+//! draft.write_all(b"s3cret")?;
 //! draft.replace()?;
 //! assert_eq!(files::open(&path)?.read(1024)?, b"s3cret");
 //! assert!(matches!(files::open(&path)?.read(5), Err(Refused::TooLarge)));

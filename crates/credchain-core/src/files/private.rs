@@ -99,7 +99,7 @@ impl PrivateDirectory {
             self.exists()?;
         }
         let written = Draft::private(&path, ".").and_then(|mut draft| {
-            draft.write(bytes)?;
+            draft.write_all(bytes)?;
             draft.replace()
         });
         written.map_err(|error| failed("write", &path, &error))

@@ -1,7 +1,7 @@
 //! Replacing a file as a whole, so that nobody ever reads half of one.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -43,11 +43,6 @@ impl Draft {
         })
     }
 
-    /// Adds these bytes.
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)
-    }
-
     /// The file, to change its owner or mode before anybody sees it.
     pub fn file(&self) -> &File {
         self.file.as_file()
@@ -68,6 +63,16 @@ impl Draft {
             Err(failed) if failed.error.kind() == ErrorKind::AlreadyExists => Ok(false),
             Err(failed) => Err(failed.error),
         }
+    }
+}
+
+impl io::Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -119,6 +124,8 @@ pub fn sync_directory(_: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     fn names(directory: &Path) -> Vec<String> {
@@ -134,8 +141,8 @@ mod tests {
         let path = directory.path().join("file");
         fs::write(&path, "old").unwrap();
         let mut draft = Draft::private(&path, ".file.").unwrap();
-        draft.write(b"n").unwrap();
-        draft.write(b"ew").unwrap();
+        draft.write_all(b"n").unwrap();
+        draft.write_all(b"ew").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"old");
         draft.replace().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
@@ -147,7 +154,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         let mut draft = Draft::private(&path, ".file.").unwrap();
-        draft.write(b"half").unwrap();
+        draft.write_all(b"half").unwrap();
         let [name] = &names(directory.path())[..] else {
             panic!("one file")
         };
@@ -172,7 +179,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         let mut first = Draft::private(&path, ".file.").unwrap();
-        first.write(b"first").unwrap();
+        first.write_all(b"first").unwrap();
         let second = Draft::private(&path, ".file.").unwrap();
         assert!(first.create().unwrap());
         assert!(!second.create().unwrap());
