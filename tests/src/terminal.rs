@@ -30,7 +30,8 @@ pub struct Terminal {
 /// What a run on a terminal left behind.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Screen {
-    screen: String,
+    #[serde(rename = "screen")]
+    text: String,
     code: i32,
     signal: i32,
     echo: bool,
@@ -94,7 +95,7 @@ impl Terminal {
         let screen: Screen =
             serde_json::from_slice(output.stdout_bytes()).expect("the script tells what happened");
         if let Some(missed) = &screen.missed {
-            panic!("{missed:?} did not appear\n{}", screen.screen);
+            panic!("{missed:?} did not appear\n{}", screen.text);
         }
         screen
     }
@@ -109,9 +110,9 @@ impl Screen {
             "expected exit code {code}, got {} (signal {})\n{}",
             self.code,
             self.signal,
-            self.screen
+            self.text
         );
-        assert!(self.echo, "the terminal's echo is off\n{}", self.screen);
+        assert!(self.echo, "the terminal's echo is off\n{}", self.text);
         self
     }
 
@@ -119,9 +120,9 @@ impl Screen {
     #[track_caller]
     pub fn shows(self, text: &str) -> Self {
         assert!(
-            self.screen.contains(text),
+            self.text.contains(text),
             "{text:?} was not shown\n{}",
-            self.screen
+            self.text
         );
         self
     }
@@ -130,9 +131,9 @@ impl Screen {
     #[track_caller]
     pub fn hides(self, text: &str) -> Self {
         assert!(
-            !self.screen.contains(text),
+            !self.text.contains(text),
             "{text:?} was shown\n{}",
-            self.screen
+            self.text
         );
         self
     }

@@ -12,7 +12,7 @@ fn project() -> Project {
 }
 
 fn config(project: &Project) -> String {
-    String::from_utf8(project.read("credchain.toml")).unwrap()
+    String::from_utf8(project.read("credchain.toml")).expect("it is text")
 }
 
 #[test]

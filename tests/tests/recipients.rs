@@ -5,7 +5,8 @@ use credchain_tests::Project;
 fn member() -> (Project, String) {
     let project = Project::new();
     let json = project.resolve(["init", "--json"]).run().success().json();
-    (project, json["recipient"].as_str().unwrap().to_owned())
+    let recipient = json["recipient"].as_str();
+    (project, recipient.expect("it tells the key").to_owned())
 }
 
 #[test]

@@ -140,7 +140,15 @@ fn an_undeclared_name_is_stored_and_how_to_declare_it_is_told() {
         .stderr_contains("[credentials.other_key]");
     set(&project, &["other-Key.2"], "some-value")
         .success()
-        .stderr_contains("[credentials.other_key_2]\nenv = \"other-Key.2\"");
+        .stderr_contains("[credentials.other_key_2]\nat = { age = \"default/other-Key.2\" }\n");
+    let declared =
+        format!("{DECLARED}[credentials.other_key_2]\nat = {{ age = \"default/other-Key.2\" }}\n");
+    project.write("credchain.toml", declared);
+    project
+        .resolve(["get", "other_key_2"])
+        .run()
+        .success()
+        .stdout_is("some-value");
     project
         .resolve(["get", "other_key"])
         .run()

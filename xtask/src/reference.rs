@@ -17,10 +17,7 @@ pub(crate) fn files(resolve: &Path) -> Outcome<[(&'static str, String); 2]> {
 }
 
 fn command_line(resolve: &Path) -> Outcome<String> {
-    let mut page = String::from(
-        "# The command line\n\nWhat `resolve` says of itself. `cargo xtask docs` writes this page; \
-         the help texts are beside each command's code.\n",
-    );
+    let mut page = String::from(include_str!("cli_intro.md"));
     describe(resolve, &mut Vec::new(), &mut page)?;
     Ok(page)
 }
@@ -38,7 +35,16 @@ fn describe(resolve: &Path, words: &mut Vec<String>, page: &mut String) -> Outco
         &name,
         "\n\n```text\n",
     ]);
+    // What every command takes is shown once.
+    let mut common = false;
     for line in help.trim_end().lines() {
+        common = match line.is_empty() || line.starts_with(' ') {
+            true => common,
+            false => line == "Global options:" && !words.is_empty(),
+        };
+        if common {
+            continue;
+        }
         page.extend([line.trim_end(), "\n"]);
     }
     page.push_str("```\n");

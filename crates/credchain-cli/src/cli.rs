@@ -37,6 +37,7 @@ pub(crate) struct Cli {
 
 /// Options that every command takes.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Use this configuration file, as your own word: it needs no `resolve trust`
     #[arg(short, long, global = true, value_name = "FILE")]

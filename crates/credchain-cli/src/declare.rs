@@ -1,10 +1,10 @@
 //! Writing `[credentials.NAME]` tables.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use credchain::Name;
+use credchain::{Address, Name};
 
 use crate::failure::Failure;
 use crate::files::{self, Mode};
@@ -18,8 +18,8 @@ pub(crate) struct Declaration {
     pub(crate) description: Option<String>,
     pub(crate) default: Option<String>,
     pub(crate) template: Option<String>,
-    /// The key in `.env` files, where it is no variable's name.
-    pub(crate) dotenv: Option<String>,
+    /// Where one link keeps it, if not at the conventional place.
+    pub(crate) at: Option<Address>,
     pub(crate) as_file: bool,
     /// `secret = false`.
     pub(crate) public: bool,
@@ -28,15 +28,19 @@ pub(crate) struct Declaration {
 }
 
 impl Declaration {
-    /// The declaration of a name, with an `env` if the name itself cannot be declared.
-    pub(crate) fn for_name(name: &Name) -> Self {
+    /// The declaration of what was stored at a place under a name, which may be none that can be
+    /// declared.
+    pub(crate) fn for_stored(name: &Name, at: &Address) -> Self {
         if name.is_declarable() {
             return Self {
                 name: name.to_string(),
                 ..Self::default()
             };
         }
-        Self::for_variable(name.as_str())
+        Self {
+            at: Some(at.clone()),
+            ..Self::for_variable(name.as_str())
+        }
     }
 
     /// The declaration of an environment variable.
@@ -66,8 +70,9 @@ impl Declaration {
         line("env", &self.env);
         line("template", &self.template);
         line("default", &self.default);
-        if let Some(key) = &self.dotenv {
-            let _ = writeln!(text, "at = {{ dotenv = {} }}", quoted(&escaped(key)));
+        if let Some(at) = &self.at {
+            let place = quoted(&at.reference.to_string());
+            let _ = writeln!(text, "at = {{ {} = {place} }}", at.link);
         }
         for (key, value, wanted) in [
             ("secret", "false", self.public),
@@ -83,13 +88,13 @@ impl Declaration {
 
 /// Gives every name to one declaration only: `api_key_2` where `api_key` is taken.
 pub(crate) fn make_unique(declarations: &mut [Declaration], taken: impl Fn(&str) -> bool) {
-    let mut seen: BTreeMap<(Option<String>, String), ()> = BTreeMap::new();
+    let mut seen: BTreeSet<(Option<String>, String)> = BTreeSet::new();
     for declaration in declarations {
         let base = declaration.name.clone();
         let mut number = 1;
         let slot = |name: &str| (declaration.profile.clone(), name.to_owned());
         while (declaration.profile.is_none() && taken(&declaration.name))
-            || seen.contains_key(&slot(&declaration.name))
+            || seen.contains(&slot(&declaration.name))
         {
             number += 1;
             let suffix = format!("_{number}");
@@ -97,7 +102,7 @@ pub(crate) fn make_unique(declarations: &mut [Declaration], taken: impl Fn(&str)
             let renamed = format!("{}{suffix}", &base[..kept]);
             declaration.name = renamed;
         }
-        seen.insert(slot(&declaration.name), ());
+        seen.insert(slot(&declaration.name));
     }
 }
 
@@ -165,13 +170,6 @@ fn declarable(text: &str) -> String {
         Some(_) => name.to_owned(),
     };
     name.chars().take(63).collect()
-}
-
-/// As a reference is written, in which these three characters mean something.
-fn escaped(text: &str) -> String {
-    text.replace('%', "%25")
-        .replace('#', "%23")
-        .replace('?', "%3F")
 }
 
 fn key(text: &str) -> String {

@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use credchain::Environment;
+use credchain::files::{Draft, Refused, occupant};
 
 use crate::failure::Failure;
 
@@ -44,37 +45,21 @@ pub(crate) fn limited(source: impl io::Read, limit: u64) -> io::Result<Vec<u8>> 
 /// also after a crash. A symlink or anything else that is no plain file is refused.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), Failure> {
     let doing = |error| Failure::io(format!("writing `{}`", path.display()), error);
-    let before = match path.symlink_metadata() {
-        Ok(found) if found.is_file() => Some(found.permissions()),
-        Ok(found) => return Err(not_plain(path, &found)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(doing(error)),
+    let before = match occupant(path) {
+        Ok(found) => found.map(|found| found.permissions()),
+        Err(Refused::Io(error)) => return Err(doing(error)),
+        Err(reason) => return Err(not_plain(path, &reason)),
     };
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
+    let draft = match (mode, &before) {
+        (Mode::Shared, None) => Draft::shared(path, ".credchain-"),
+        _ => Draft::private(path, ".credchain-"),
     };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".credchain-");
-    // Otherwise mode 0600 from its first byte.
-    #[cfg(unix)]
-    if mode == Mode::Shared && before.is_none() {
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut fresh = builder.tempfile_in(directory).map_err(doing)?;
-    fresh.write_all(bytes).map_err(doing)?;
+    let mut draft = draft.map_err(doing)?;
+    draft.write_all(bytes).map_err(doing)?;
     if let (Mode::Shared, Some(before)) = (mode, before) {
-        fresh.as_file().set_permissions(before).map_err(doing)?;
+        draft.file().set_permissions(before).map_err(doing)?;
     }
-    fresh.as_file().sync_all().map_err(doing)?;
-    fresh.persist(path).map_err(|failed| doing(failed.error))?;
-    // The name is on disk only when the directory is; a system that cannot sync one has no
-    // better way.
-    if let Ok(directory) = File::open(directory) {
-        let _ = directory.sync_all();
-    }
-    Ok(())
+    draft.replace().map_err(doing)
 }
 
 /// Makes a file that is not there yet.
@@ -86,13 +71,11 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         .map_err(doing)
 }
 
-fn not_plain(path: &Path, found: &std::fs::Metadata) -> Failure {
-    let what = if found.is_symlink() {
-        "a symbolic link, which is not written through"
-    } else if found.is_dir() {
-        "a directory"
-    } else {
-        "not a plain file"
+fn not_plain(path: &Path, reason: &Refused) -> Failure {
+    let what = match reason {
+        Refused::NotRegular("a symlink") => "a symbolic link, which is not written through",
+        Refused::NotRegular("a directory") => "a directory",
+        _ => "not a plain file",
     };
     Failure::usage(format!("`{}` is {what}", path.display()))
 }
@@ -107,14 +90,15 @@ pub(crate) fn memory(env: &Environment) -> Option<PathBuf> {
     runtime
         .into_iter()
         .chain([PathBuf::from("/dev/shm")])
-        .find(|path| {
-            path.is_dir()
-                && rustix::fs::statfs(path).is_ok_and(|found| {
-                    const TMPFS_MAGIC: i64 = 0x0102_1994;
-                    const RAMFS_MAGIC: i64 = 0x8584_58f6;
-                    matches!(found.f_type, TMPFS_MAGIC | RAMFS_MAGIC)
-                })
-        })
+        .find(|path| path.is_dir() && is_memory(path))
+}
+
+/// Whether memory alone keeps what is written there.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_memory(path: &Path) -> bool {
+    const TMPFS_MAGIC: i64 = 0x0102_1994;
+    const RAMFS_MAGIC: i64 = 0x8584_58f6;
+    rustix::fs::statfs(path).is_ok_and(|found| matches!(found.f_type, TMPFS_MAGIC | RAMFS_MAGIC))
 }
 
 /// A directory that only memory keeps; this system has none that can be relied on.

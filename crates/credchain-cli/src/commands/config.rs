@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use credchain::config::Diagnostic;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -32,7 +33,7 @@ enum Action {
 
 /// `config show --json`
 #[derive(Debug, Serialize)]
-struct Settings {
+struct Shown {
     version: u8,
     project: String,
     profile: String,
@@ -78,7 +79,7 @@ fn show(app: &App) -> Result<ExitCode, Failure> {
         .collect();
     let output = app.output();
     if output.is_json() {
-        output.json(&Settings {
+        output.json(&Shown {
             version: 1,
             project: loaded.project.name.clone(),
             profile: loaded.project.profile.clone(),
@@ -129,7 +130,7 @@ fn check(app: &App) -> Result<ExitCode, Failure> {
     };
     let loaded = credchain.loaded();
     if output.is_json() {
-        let diagnostics = loaded.warnings.iter().map(|one| one.to_json()).collect();
+        let diagnostics = loaded.warnings.iter().map(Diagnostic::to_json).collect();
         output.json(&Checked {
             version: 1,
             ok: true,

@@ -1,11 +1,10 @@
 //! `resolve edit`
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
 
+use credchain::files::create_private;
 use credchain::{
     Address, Credchain, Error, Expect, Kind, Link, LinkName, Name, Secret, SetOptions, Version,
     dotenv,
@@ -335,20 +334,10 @@ impl Scratch {
     }
 
     fn write(&self, text: &str) -> Result<(), Failure> {
-        let mut options = File::options();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt as _;
-            options.mode(0o600);
-        }
-        options
-            .open(&self.path)
-            .and_then(|mut file| file.write_all(text.as_bytes()))
-            .map_err(|error| {
-                let directory = self.directory.path().display();
-                Failure::io(format!("writing below `{directory}`"), error)
-            })
+        create_private(&self.path, text.as_bytes()).map_err(|error| {
+            let directory = self.directory.path().display();
+            Failure::io(format!("writing below `{directory}`"), error)
+        })
     }
 
     fn read(&self) -> Result<Zeroizing<Vec<u8>>, Failure> {

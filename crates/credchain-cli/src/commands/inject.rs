@@ -33,26 +33,22 @@ pub(crate) struct Args {
 
 /// Fills the template: all of it, or nothing.
 pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
-    let (template, text) = read(&args.template)?;
+    let template = read(&args.template)?;
     let credchain = app.open()?;
     let filled = fill(&template, &credchain, &args.template, app)?;
-    match &args.output {
-        Some(path) => {
-            files::replace(path, filled.expose(), Mode::Private)?;
-            let parts = template.names().count();
-            let values = if parts == 1 { "value" } else { "values" };
-            app.output()
-                .note(&format!("wrote `{}` with {parts} {values}", path.display()));
-        }
-        None => {
-            drop(text);
-            app.output().data(filled.expose())?;
-        }
+    if let Some(path) = &args.output {
+        files::replace(path, filled.expose(), Mode::Private)?;
+        let parts = template.names().count();
+        let values = if parts == 1 { "value" } else { "values" };
+        app.output()
+            .note(&format!("wrote `{}` with {parts} {values}", path.display()));
+    } else {
+        app.output().data(filled.expose())?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn read(path: &Path) -> Result<(Template, String), Failure> {
+fn read(path: &Path) -> Result<Template, Failure> {
     let bytes = if path == Path::new("-") {
         files::limited(std::io::stdin().lock(), MAX_TEMPLATE)
             .map_err(|error| Failure::io("reading the template from standard input", error))?
@@ -63,10 +59,8 @@ fn read(path: &Path) -> Result<(Template, String), Failure> {
         let (line, column) = position(error.as_bytes(), error.utf8_error().valid_up_to());
         invalid(path, line, column, "not UTF-8")
     })?;
-    match text.parse::<Template>() {
-        Ok(template) => Ok((template, text)),
-        Err(error) => Err(malformed(path, &text, &error)),
-    }
+    text.parse::<Template>()
+        .map_err(|error| malformed(path, &text, &error))
 }
 
 fn malformed(path: &Path, text: &str, error: &TemplateError) -> Failure {
@@ -88,7 +82,7 @@ fn invalid(path: &Path, line: usize, column: usize, message: &str) -> Failure {
 /// Line and column, from 1; columns count characters.
 fn position(text: &[u8], offset: usize) -> (usize, usize) {
     let before = &text[..offset.min(text.len())];
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line = before.split(|byte| *byte == b'\n').count();
     let start = before
         .iter()
         .rposition(|byte| *byte == b'\n')

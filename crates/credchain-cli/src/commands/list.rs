@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::failure::{self, Failure};
-use crate::output::{Output, Style, printable};
+use crate::output::{Style, printable};
 use crate::target::Place;
 
 /// Arguments of `list`.
@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
     if app.output().is_json() {
         app.output().json(&document)?;
     } else {
-        app.output().data(document.text(app.output()).as_bytes())?;
+        app.output().data(document.text(app).as_bytes())?;
         for error in &errors {
             app.output().warn(&unlisted(error));
         }
@@ -193,7 +193,7 @@ impl Document {
         }
     }
 
-    fn text(&self, output: &Output) -> String {
+    fn text(&self, app: &App) -> String {
         let width = self
             .credentials
             .iter()
@@ -219,7 +219,7 @@ impl Document {
                 stored.join(", ")
             };
             let about = printable(row.description.as_deref().unwrap_or_default());
-            let about = output.style(Style::Dim, &about);
+            let about = app.output().style(Style::Dim, &about);
             let line = format!(
                 "{:width$}  {:variables$}  {stored:12}  {about}",
                 row.name, row.env

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::failure::Failure;
-use crate::output::{Output, Style, printable};
+use crate::output::{Style, printable};
 
 /// A name that no store holds; asking for it shows whether the store answers.
 const PROBE: &str = "credchain_probe";
@@ -96,7 +96,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
     if output.is_json() {
         output.json(&document)?;
     } else {
-        output.data(document.text(args.name.is_some(), output).as_bytes())?;
+        output.data(document.text(args.name.is_some(), app).as_bytes())?;
     }
     let worst = if args.check {
         Kind::most_pressing(kinds)
@@ -198,7 +198,7 @@ fn capabilities(all: Capabilities) -> Vec<&'static str> {
 }
 
 impl Document {
-    fn text(&self, details: bool, output: &Output) -> String {
+    fn text(&self, details: bool, app: &App) -> String {
         let mut text = String::new();
         let width = self
             .types
@@ -213,7 +213,7 @@ impl Document {
             .max()
             .unwrap_or(0);
         for one in &self.types {
-            let can = output.style(Style::Dim, &one.capabilities.join(", "));
+            let can = app.output().style(Style::Dim, &one.capabilities.join(", "));
             let required: Vec<_> = one
                 .settings
                 .iter()
@@ -230,7 +230,7 @@ impl Document {
                 one.name, one.summary
             );
             if details {
-                text += &settings(&one.settings, output);
+                text += &settings(&one.settings, app);
             }
         }
         if !self.links.is_empty() {
@@ -253,27 +253,24 @@ impl Document {
             } else {
                 format!("  ({})", printable(&link.type_name))
             };
-            let state = output.style(style, link.state);
+            let state = app.output().style(style, link.state);
             text += &format!("  {:width$}  {state}{of}\n", link.link);
         }
         text
     }
 }
 
-fn settings(all: &[SettingRow], output: &Output) -> String {
+fn settings(all: &[SettingRow], app: &App) -> String {
     let width = all.iter().map(|one| one.key.len()).max().unwrap_or(0);
-    all.iter()
-        .map(|one| {
-            let about = match (one.required, one.default) {
-                (true, _) => format!("{} Required.", one.doc),
-                (_, Some(default)) => format!("{} Default: {default}.", one.doc),
-                _ => one.doc.to_owned(),
-            };
-            format!(
-                "    {:width$}  {}\n",
-                one.key,
-                output.style(Style::Dim, &about)
-            )
-        })
-        .collect()
+    let mut text = String::new();
+    for one in all {
+        let about = match (one.required, one.default) {
+            (true, _) => format!("{} Required.", one.doc),
+            (_, Some(default)) => format!("{} Default: {default}.", one.doc),
+            _ => one.doc.to_owned(),
+        };
+        let about = app.output().style(Style::Dim, &about);
+        text += &format!("    {:width$}  {about}\n", one.key);
+    }
+    text
 }

@@ -165,7 +165,13 @@ fn list(
     if passphrase {
         output.note("the store is protected by a passphrase, not by keys");
     }
-    let lines: String = recipients.iter().map(|one| format!("{one}\n")).collect();
+    let mut lines = String::new();
+    for one in &recipients {
+        lines += &format!(
+            "{one}
+"
+        );
+    }
     output.data(lines.as_bytes())
 }
 

@@ -184,7 +184,7 @@ pub(crate) fn store(
         warn_shadowed(name, earlier, app);
     }
     if let Some(name) = target.name() {
-        tell_undeclared(credchain, name, app);
+        tell_undeclared(credchain, name, &address, app);
     }
     Ok(())
 }
@@ -242,7 +242,7 @@ fn checked(
 }
 
 /// What is stored under a name that nothing declares is found by `get` alone.
-fn tell_undeclared(credchain: &Credchain, name: &Name, app: &App) {
+fn tell_undeclared(credchain: &Credchain, name: &Name, at: &Address, app: &App) {
     let loaded = credchain.loaded();
     if !loaded.configured || loaded.project.declares(name) {
         return;
@@ -254,7 +254,7 @@ fn tell_undeclared(credchain: &Credchain, name: &Name, app: &App) {
     app.output().note(&format!(
         "`{name}` is not declared: `get` finds it, `exec`, `export` and `check` leave it out. To \
          declare it, add this to `{file}`:\n\n{}",
-        crate::declare::Declaration::for_name(name)
+        crate::declare::Declaration::for_stored(name, at)
             .to_toml()
             .trim_end()
     ));

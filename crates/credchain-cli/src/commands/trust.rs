@@ -22,6 +22,10 @@ use crate::output::{Style, printable};
     A configuration that came with a project runs no program, reaches no server and\n\
     reads nothing outside the project before you have said so. In CI, name the file\n\
     with `--config` or CREDCHAIN_CONFIG instead: that is your own word.")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 pub(crate) struct Args {
     /// Show what needs trust, and change nothing
     #[arg(long, conflicts_with_all = ["revoke", "list", "yes"])]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use credchain::{config, dotenv};
+use credchain::{Address, LinkName, Reference, config, dotenv};
 
 use super::CONFIG;
 use crate::declare::{self, Declaration};
@@ -55,9 +55,8 @@ fn found(root: &Path) -> Result<Vec<Declaration>, Failure> {
             // SECURITY: the file may have come with the project. What `init` writes is trusted,
             // so it must not hand programs a variable that makes them run something.
             if !config::is_loader_variable(&entry.key) && seen.insert(entry.key.clone()) {
-                let dotenv = (!declare::is_variable(&entry.key)).then(|| entry.key.clone());
                 declarations.push(Declaration {
-                    dotenv,
+                    at: unusual_place(&entry.key),
                     ..Declaration::for_variable(&entry.key)
                 });
             }
@@ -65,6 +64,18 @@ fn found(root: &Path) -> Result<Vec<Declaration>, Failure> {
     }
     declare::make_unique(&mut declarations, |_| false);
     Ok(declarations)
+}
+
+/// Where a key is found that is no variable's name, and so follows from no declaration.
+fn unusual_place(key: &str) -> Option<Address> {
+    if declare::is_variable(key) {
+        return None;
+    }
+    let reference = Reference::new(key).ok()?;
+    Some(Address {
+        link: LinkName::literal("dotenv"),
+        reference,
+    })
 }
 
 fn text(name: &str, declarations: &[Declaration]) -> String {
