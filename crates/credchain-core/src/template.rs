@@ -95,7 +95,16 @@ impl Template {
     ///
     /// # Errors
     /// Whatever `value` fails with; [`Kind::Invalid`] when a filter cannot carry a value.
-    pub fn render(&self, mut value: impl FnMut(&Name) -> Result<Secret>) -> Result<Secret> {
+    pub fn render(&self, value: impl FnMut(&Name) -> Result<Secret>) -> Result<Secret> {
+        self.render_within(usize::MAX, value)
+    }
+
+    /// The same, refusing to make more than `limit` bytes.
+    pub(crate) fn render_within(
+        &self,
+        limit: usize,
+        mut value: impl FnMut(&Name) -> Result<Secret>,
+    ) -> Result<Secret> {
         let mut out = Zeroizing::new(Vec::new());
         for part in &self.0 {
             match part {
@@ -110,6 +119,13 @@ impl Template {
                     }
                     out.extend_from_slice(&bytes);
                 }
+            }
+            if out.len() > limit {
+                return Err(Error::new(
+                    Kind::Invalid,
+                    "templates make more than the 64 MiB that they may make together",
+                )
+                .with_hint("a template that repeats others grows with each of them"));
             }
         }
         Ok(Secret::new(std::mem::take(&mut *out)))

@@ -81,6 +81,69 @@ async fn a_template_fails_with_the_part_that_failed() {
     );
 }
 
+/// `t0` is stored; every other template repeats the one before it.
+fn repeating(memory: Memory, depth: usize, times: usize) -> Resolver {
+    let own = |number: usize| format!("t{number}");
+    let repeated = |number| {
+        let part = format!("{{{{ {} }}}}", own(number - 1));
+        template(&own(number), &part.repeat(times))
+    };
+    let builder = Resolver::builder("p", "default")
+        .link(Link::new("only", Arc::new(memory)))
+        .default_chain([link("only")])
+        .credential(Credential::new(name("t0")));
+    (1..=depth)
+        .map(repeated)
+        .fold(builder, |builder, one| builder.credential(one))
+        .build()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn templates_that_repeat_each_other_cost_no_more_than_they_may_make() {
+    let resolver = repeating(Memory::new().with("t0", &[b'x'; 64]), 60, 2);
+    let small = resolver.resolve(&name("t4")).await;
+    assert_eq!(small.result.unwrap().expose().len(), 16 * 64);
+    assert_eq!(small.trace.steps.len(), 1, "one question, one step");
+    let error = resolver.resolve(&name("t60")).await.result.unwrap_err();
+    assert_eq!(error.kind(), Kind::Invalid);
+    assert!(error.message().contains("64 MiB"), "{error}");
+    // The same when nothing is there to repeat.
+    let resolver = repeating(Memory::new(), 60, 2);
+    let error = resolver.resolve(&name("t60")).await.result.unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound);
+}
+
+#[tokio::test]
+async fn templates_within_templates_may_go_as_deep_as_a_configuration_is_long() {
+    let resolver = repeating(Memory::new().with("t0", b"v"), 50_000, 1);
+    let deepest = resolver.resolve(&name("t50000")).await;
+    assert_eq!(deepest.result.unwrap().expose(), b"v");
+}
+
+#[tokio::test]
+async fn the_default_of_a_template_within_another_is_told() {
+    let mut inner = template("inner", "{{ missing }}");
+    inner.default = Some(Secret::new("d"));
+    let resolver = Resolver::builder("p", "default")
+        .link(Link::new("only", Arc::new(Memory::new())))
+        .default_chain([link("only")])
+        .credential(Credential::new(name("missing")))
+        .credential(inner)
+        .credential(template("outer", "[{{ inner }}]"))
+        .build()
+        .unwrap();
+    let resolution = resolver.resolve(&name("outer")).await;
+    assert_eq!(resolution.result.unwrap().expose(), b"[d]");
+    let links: Vec<_> = resolution
+        .trace
+        .steps
+        .iter()
+        .map(|s| s.link.as_str())
+        .collect();
+    assert_eq!(links, ["only", "default"]);
+}
+
 #[test]
 fn what_could_never_work_is_refused_and_names_the_circle() {
     let circle = Resolver::builder("p", "default")

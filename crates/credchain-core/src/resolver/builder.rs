@@ -1,6 +1,6 @@
 //! Puts a resolver together and refuses what could never work.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -140,11 +140,11 @@ impl ResolverBuilder {
                 },
             );
         }
-        let stored = stored_needs(&credentials)?;
-        let uses = uses(&self.needs, &credentials, &stored)?;
+        check_templates(&credentials)?;
+        let uses = uses(&self.needs, &credentials)?;
         let blocked = blocked(&uses);
         for (link, names) in &self.needs {
-            check_reachable(link, names, &credentials, &stored, &blocked)?;
+            check_reachable(link, names, &credentials, &blocked)?;
         }
         let inner = Arc::new(Inner {
             project: self.project.into(),
@@ -190,63 +190,63 @@ impl Chains<'_> {
 
 type Credentials = HashMap<Name, Declared>;
 
-/// For each template, every stored credential it needs, through templates within templates.
-fn stored_needs(credentials: &Credentials) -> Result<HashMap<Name, BTreeSet<Name>>> {
-    fn visit(
-        name: &Name,
-        credentials: &Credentials,
-        path: &mut Vec<Name>,
-        done: &mut HashMap<Name, BTreeSet<Name>>,
-    ) -> Result<BTreeSet<Name>> {
-        if let Some(known) = done.get(name) {
-            return Ok(known.clone());
+/// Makes sure that templates need only what is declared, and not each other in a circle.
+// Without recursion: whoever wrote the configuration chose how deep its templates go.
+fn check_templates(credentials: &Credentials) -> Result<()> {
+    let mut done: HashSet<&Name> = HashSet::new();
+    for start in credentials.keys() {
+        let mut way = vec![(start, needed_parts(start, credentials)?)];
+        let mut on_way = HashSet::from([start]);
+        while let Some((name, rest)) = way.last_mut() {
+            let name = *name;
+            let Some(part) = rest.pop() else {
+                on_way.remove(name);
+                done.insert(name);
+                way.pop();
+                continue;
+            };
+            if on_way.contains(part) {
+                let circle: Vec<_> = way
+                    .iter()
+                    .map(|(name, _)| *name)
+                    .skip_while(|earlier| *earlier != part)
+                    .chain([part])
+                    .map(Name::as_str)
+                    .collect();
+                let message = format!("templates need each other: {}", circle.join(" → "));
+                return Err(Error::new(Kind::Misconfigured, message).for_credential(part));
+            }
+            if !done.contains(part) {
+                on_way.insert(part);
+                way.push((part, needed_parts(part, credentials)?));
+            }
         }
-        let Some(declared) = credentials.get(name) else {
-            let message = format!("`{name}` is needed but not declared");
-            return Err(Error::new(Kind::Misconfigured, message));
-        };
-        let Value::Template(template) = &declared.spec.value else {
-            return Ok(BTreeSet::from([name.clone()]));
-        };
-        if let Some(start) = path.iter().position(|earlier| earlier == name) {
-            let circle: Vec<_> = path[start..]
-                .iter()
-                .chain([name])
-                .map(Name::as_str)
-                .collect();
-            let message = format!("templates need each other: {}", circle.join(" → "));
-            return Err(Error::new(Kind::Misconfigured, message).for_credential(name));
-        }
-        path.push(name.clone());
-        let mut needs = BTreeSet::new();
-        for part in template.names() {
-            needs.extend(visit(part, credentials, path, done)?);
-        }
-        path.pop();
-        done.insert(name.clone(), needs.clone());
-        Ok(needs)
     }
+    Ok(())
+}
 
-    let mut done = HashMap::new();
-    for (name, declared) in credentials {
-        if matches!(declared.spec.value, Value::Template(_)) {
-            visit(name, credentials, &mut Vec::new(), &mut done)?;
-        }
-    }
-    Ok(done)
+/// The names in a credential's template.
+fn needed_parts<'a>(name: &Name, credentials: &'a Credentials) -> Result<Vec<&'a Name>> {
+    let Some(declared) = credentials.get(name) else {
+        let message = format!("`{name}` is needed but not declared");
+        return Err(Error::new(Kind::Misconfigured, message));
+    };
+    Ok(match &declared.spec.value {
+        Value::Template(template) => template.names().collect(),
+        Value::Stored { .. } => Vec::new(),
+    })
 }
 
 /// For each link that logs in, the links that may be asked for what it needs.
 fn uses(
     needs: &BTreeMap<LinkName, Vec<Name>>,
     credentials: &Credentials,
-    stored: &HashMap<Name, BTreeSet<Name>>,
 ) -> Result<BTreeMap<LinkName, BTreeSet<LinkName>>> {
     let mut uses = BTreeMap::new();
     for (link, names) in needs {
         let mut asked = BTreeSet::new();
         for name in names {
-            for part in parts(name, credentials, stored, link)? {
+            for part in parts(name, credentials, link)? {
                 asked.extend(part.chain.iter().map(|link| link.name().clone()));
             }
         }
@@ -259,31 +259,41 @@ fn uses(
 fn parts<'a>(
     name: &Name,
     credentials: &'a Credentials,
-    stored: &HashMap<Name, BTreeSet<Name>>,
     link: &LinkName,
 ) -> Result<Vec<&'a Declared>> {
-    let undeclared = || {
-        let message = format!("needs the credential `{name}`, which is not declared");
-        Error::new(Kind::Misconfigured, message).at(link.clone())
+    let find = |name: &Name| {
+        credentials.get_key_value(name).ok_or_else(|| {
+            let message = format!("needs the credential `{name}`, which is not declared");
+            Error::new(Kind::Misconfigured, message).at(link.clone())
+        })
     };
-    match stored.get(name) {
-        None => Ok(vec![credentials.get(name).ok_or_else(undeclared)?]),
-        Some(needed) => needed
-            .iter()
-            .map(|n| credentials.get(n).ok_or_else(undeclared))
-            .collect(),
+    let mut stored = BTreeMap::new();
+    let mut seen = HashSet::new();
+    let mut open = vec![find(name)?];
+    while let Some((name, declared)) = open.pop() {
+        if !seen.insert(name) {
+            continue;
+        }
+        match &declared.spec.value {
+            Value::Template(template) => {
+                for part in template.names() {
+                    open.push(find(part)?);
+                }
+            }
+            Value::Stored { .. } => drop(stored.insert(name, declared)),
+        }
     }
+    Ok(stored.into_values().collect())
 }
 
 fn check_reachable(
     link: &LinkName,
     names: &[Name],
     credentials: &Credentials,
-    stored: &HashMap<Name, BTreeSet<Name>>,
     blocked: &BTreeMap<LinkName, BTreeSet<LinkName>>,
 ) -> Result<()> {
     for name in names {
-        for part in parts(name, credentials, stored, link)? {
+        for part in parts(name, credentials, link)? {
             let left = part.chain.iter().any(|other| {
                 blocked
                     .get(link)

@@ -3,6 +3,7 @@
 
 mod bootstrap;
 mod builder;
+mod rendering;
 mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -11,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
-    Address, At, Context, Error, Item, Kind, Link, LinkName, Name, Naming, Outcome, Reference,
-    Resolution, Result, Secret, Step, Template, Trace, Version, resolve_batch,
+    Address, At, Context, Error, Item, Kind, Link, LinkName, Name, Naming, Reference, Resolution,
+    Result, Secret, Template, Trace, Version, resolve_batch,
 };
 
 pub use builder::ResolverBuilder;
@@ -305,11 +306,9 @@ impl Inner {
             })
             .collect();
         let resolutions = resolve_batch(&items, cx).await;
-        let found: HashMap<&Name, Resolution> = stored.into_iter().zip(resolutions).collect();
-        names
-            .iter()
-            .map(|name| self.assemble(name, &found))
-            .collect()
+        let found = stored.into_iter().zip(resolutions).collect();
+        let mut rendering = rendering::Rendering::new(self, found);
+        names.iter().map(|name| rendering.answer(name)).collect()
     }
 
     /// Every name that has to be asked for, once: templates stand for what they need.
@@ -333,52 +332,6 @@ impl Inner {
         match &self.credentials.get(name)?.spec.value {
             Value::Template(template) => Some(template),
             Value::Stored { .. } => None,
-        }
-    }
-
-    /// The answer for one name from what was found; templates are rendered here. Their depth is
-    /// bounded because the builder refuses cycles.
-    fn assemble(&self, name: &Name, found: &HashMap<&Name, Resolution>) -> Resolution {
-        let Some(template) = self.template(name) else {
-            return found.get(name).cloned().unwrap_or_else(|| Resolution {
-                result: Err(Error::new(Kind::Internal, "was not asked for").for_credential(name)),
-                trace: Trace::default(),
-            });
-        };
-        let mut trace = Trace::default();
-        let result = template.render(|part| {
-            let resolution = self.assemble(part, found);
-            let note = format!("for `{part}`");
-            trace
-                .steps
-                .extend(resolution.trace.steps.into_iter().map(|mut step: Step| {
-                    step.note.get_or_insert_with(|| note.clone().into());
-                    step
-                }));
-            resolution.result
-        });
-        match (
-            result,
-            self.credentials
-                .get(name)
-                .and_then(|d| d.spec.default.as_ref()),
-        ) {
-            (Err(error), Some(default)) if error.kind().is_miss() => {
-                trace.steps.push(Step {
-                    link: LinkName::literal("default"),
-                    outcome: Outcome::Default,
-                    elapsed: Duration::ZERO,
-                    reference: None,
-                    cached: false,
-                    stale: None,
-                    note: None,
-                });
-                Resolution {
-                    result: Ok(default.clone()),
-                    trace,
-                }
-            }
-            (result, _) => Resolution { result, trace },
         }
     }
 }
