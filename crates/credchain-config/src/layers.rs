@@ -9,7 +9,7 @@ use crate::source::{Place, SourceFile};
 use crate::tree::{self, Node, Table, Value};
 
 /// One source of settings. Later layers win; tables merge, everything else replaces.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Layer {
     pub(crate) source: LayerSource,
     /// The profile whose table this is; nothing for the root of a file.
@@ -17,7 +17,7 @@ pub(crate) struct Layer {
     pub(crate) table: Table,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum LayerSource {
     File {
         file: Arc<SourceFile>,

@@ -1,6 +1,6 @@
 //! From files to a checked project.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use credchain_core::{Error, Registry};
@@ -12,7 +12,7 @@ use crate::discovery::{Discovery, Found};
 use crate::environment;
 use crate::layers::{Layer, LayerSource, Merged};
 use crate::loaded::{ConfigFile, Loaded, Parts, Role};
-use crate::model::{DEFAULT_PROFILE, Project, RedactionSpec, RotationSpec};
+use crate::model::{DEFAULT_PROFILE, Project};
 use crate::source::{Place, SourceFile};
 use crate::suggest::suggestion;
 use crate::tree::{self, Table, Value};
@@ -129,6 +129,50 @@ pub fn check_profiles(
         );
     }
     Diagnostics::from_list(problems)
+}
+
+/// The same bytes in another profile: what was parsed is not read again.
+///
+/// # Errors
+/// The mistakes that are mistakes in that profile alone.
+pub(crate) fn in_profile(
+    loaded: &Loaded,
+    profile: &str,
+    registry: &Registry,
+) -> Result<Loaded, Diagnostics> {
+    let all = loaded.merged.layers().iter().chain(&loaded.idle).cloned();
+    let (mut active, idle): (Vec<Layer>, Vec<Layer>) =
+        all.partition(|layer| layer.profile.as_deref().is_none_or(|name| name == profile));
+    // As when it was loaded: roots of files, tables of the profile, then what the user set.
+    active.sort_by_key(|layer| (layer.file().is_none(), layer.profile.is_some()));
+    let merged = Merged::new(active);
+    let known = &loaded.project;
+    let name = sanitised(directory_name(known.base()));
+    let project = Project {
+        profile: profile.to_owned(),
+        profiles: known.profiles.clone(),
+        root: known.root.clone(),
+        working_directory: known.working_directory.clone(),
+        config_home: known.config_home.clone(),
+        state_home: known.state_home.clone(),
+        ..Project::named(name)
+    };
+    let frame = Frame {
+        project,
+        shapes_fit: true,
+    };
+    let mut problems = Vec::new();
+    let project = assemble::assemble(frame, &merged, registry, &mut problems);
+    let warnings = Diagnostics::from_list(problems)?;
+    Ok(Loaded {
+        project,
+        warnings,
+        files: loaded.files.clone(),
+        merged,
+        idle,
+        gentle_types: loaded.gentle_types.clone(),
+        ..*loaded
+    })
 }
 
 fn unexplained() -> Diagnostics {
@@ -301,23 +345,20 @@ fn frame(discovery: &Discovery, found: &Found, profile: &str, profiles: Vec<Stri
         .and_then(|file| file.path().parent())
         .map(PathBuf::from);
     let directory = root.as_ref().unwrap_or(&discovery.working_directory);
+    let name = sanitised(directory_name(directory));
     Project {
-        name: sanitised(directory.file_name().and_then(|name| name.to_str())),
         profile: profile.to_owned(),
         profiles,
         root,
         working_directory: discovery.working_directory.clone(),
         config_home: discovery.config_home.clone(),
         state_home: discovery.state_home.clone(),
-        chains: std::collections::BTreeMap::default(),
-        write: None,
-        providers: std::collections::BTreeMap::default(),
-        credentials: std::collections::BTreeMap::default(),
-        oauth2: std::collections::BTreeMap::default(),
-        redaction: RedactionSpec::default(),
-        rotation: RotationSpec::default(),
-        audit: None,
+        ..Project::named(name)
     }
+}
+
+fn directory_name(directory: &Path) -> Option<&str> {
+    directory.file_name()?.to_str()
 }
 
 /// A directory's name as a project's name: what could not be part of a path becomes `-`.

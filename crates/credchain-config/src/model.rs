@@ -56,6 +56,27 @@ pub struct Project {
 }
 
 impl Project {
+    /// A project of which nothing else is known yet.
+    pub(crate) fn named(name: String) -> Self {
+        Self {
+            name,
+            profile: DEFAULT_PROFILE.to_owned(),
+            profiles: Vec::new(),
+            root: None,
+            working_directory: PathBuf::new(),
+            config_home: None,
+            state_home: None,
+            chains: BTreeMap::new(),
+            write: None,
+            providers: BTreeMap::new(),
+            credentials: BTreeMap::new(),
+            oauth2: BTreeMap::new(),
+            redaction: RedactionSpec::default(),
+            rotation: RotationSpec::default(),
+            audit: None,
+        }
+    }
+
     /// The links that are asked for undeclared names.
     pub fn default_chain(&self) -> &[LinkName] {
         self.chains.get(DEFAULT_CHAIN).map_or(&[], |links| links)

@@ -597,3 +597,35 @@ fn without_a_home_nothing_is_read_from_the_project() {
     assert!(error.hint().unwrap().contains("XDG_STATE_HOME"));
     assert!(trust.list().unwrap().is_empty());
 }
+
+#[test]
+fn what_another_profile_wants_is_seen_before_it_is_trusted() {
+    for default in ["['env']", "['env', 'keyring']"] {
+        let world = world(&format!(
+            "[chain]\ndefault = {default}\n[credentials.a]\n\
+             [profiles.prod.chain]\ndefault = ['evil']\n\
+             [profiles.prod.providers.evil]\ntype = 'command'\nprogram = '/bin/sh'\n"
+        ));
+        let (trust, registry) = (store(&world), common::registry());
+        let evil: LinkName = "evil".parse().unwrap();
+        let review = trust.review(&world.loaded(), &registry).unwrap();
+        assert_eq!(review.status(), TrustStatus::Unknown);
+        assert!(review.link(&evil).is_some(), "{default}");
+        assert!(trust.check(&world.loaded()).link(&evil).is_none());
+
+        trust.record(&world.loaded()).unwrap();
+        let review = trust.review(&world.loaded(), &registry).unwrap();
+        assert_eq!(review.status(), TrustStatus::Recorded);
+        assert!(trust.check(&world.load_in("prod").unwrap()).is_trusted());
+    }
+}
+
+#[test]
+fn a_profile_that_cannot_be_understood_cannot_be_reviewed() {
+    let world = world(
+        "[credentials.a]\n[profiles.prod.providers.evil]\ntype = 'command'\nprogram = '/bin/sh'\n\
+         [profiles.prod.chain]\ndefault = ['evil', 'nowhere']\n",
+    );
+    let problems = store(&world).review(&world.loaded(), &common::registry());
+    assert!(problems.unwrap_err().render(false).contains("nowhere"));
+}

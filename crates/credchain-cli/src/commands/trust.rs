@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use credchain::config::{TrustStatus, TrustStore, TrustVerdict, Untrusted, What};
-use credchain::{Credchain, Error, Kind};
+use credchain::{Credchain, Error, Kind, OpenError};
 use serde::Serialize;
 
 use crate::app::App;
@@ -89,7 +89,10 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
         app.output().note(&format!("`{}` {what}", root.display()));
         return Ok(ExitCode::SUCCESS);
     }
-    let verdict = store.check(credchain.loaded());
+    // Trust covers every profile, so all of them are shown.
+    let verdict = store
+        .review(credchain.loaded(), credchain.registry())
+        .map_err(OpenError::from)?;
     show(&root, &verdict, app)?;
     if args.show || verdict.is_trusted() {
         return Ok(ExitCode::SUCCESS);

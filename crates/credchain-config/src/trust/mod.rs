@@ -11,15 +11,16 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use credchain_core::{Clock, Error, Kind, LinkName, Name, Result};
+use credchain_core::{Clock, Error, Kind, LinkName, Name, Registry, Result};
 use sha2::{Digest as _, Sha256};
 
 use self::facts::{Extract, hex};
 use self::needs::Root;
 use self::store::{Directory, Record};
 pub use self::variables::{LOADER_VARIABLES, is_loader_variable};
-use crate::diagnostic::printable;
+use crate::diagnostic::{Diagnostics, printable};
 use crate::loaded::{Loaded, Role};
+use crate::loader::in_profile;
 use crate::source::Origin;
 
 /// What the user trusts, remembered in a private directory.
@@ -153,10 +154,44 @@ impl TrustStore {
         if refused.is_empty() {
             return verdict(TrustStatus::Harmless, refused);
         }
+        self.compare(loaded, refused, false)
+    }
+
+    /// What the configuration may do in any of its profiles: what a person is to see before
+    /// [`record`](Self::record), which trusts all of them.
+    ///
+    /// # Errors
+    /// The mistakes in a profile: what it wants cannot be told before they are corrected.
+    pub fn review(
+        &self,
+        loaded: &Loaded,
+        registry: &Registry,
+    ) -> std::result::Result<TrustVerdict, Diagnostics> {
+        if is_own(loaded) {
+            return Ok(TrustVerdict::new(TrustStatus::Own, Vec::new()));
+        }
+        let mut refused = needs::all(loaded);
+        let others = loaded.project.profiles.iter();
+        for profile in others.filter(|profile| **profile != loaded.project.profile) {
+            for one in needs::all(&in_profile(loaded, profile, registry)?) {
+                if !refused.contains(&one) {
+                    refused.push(one);
+                }
+            }
+        }
+        if refused.is_empty() {
+            return Ok(TrustVerdict::new(TrustStatus::Harmless, refused));
+        }
+        Ok(self.compare(loaded, refused, true))
+    }
+
+    /// Holds what needs trust against what was recorded, for the profile in use or for all.
+    fn compare(&self, loaded: &Loaded, refused: Vec<Untrusted>, all: bool) -> TrustVerdict {
+        let verdict = TrustVerdict::new;
         let record = canonical_root(loaded).and_then(|root| self.directory.read(&root));
         match record {
             Ok(Some(record)) => {
-                let added = additions(loaded, &record);
+                let added = additions(loaded, &record, all);
                 if added.is_empty() {
                     verdict(TrustStatus::Recorded, Vec::new())
                 } else {
@@ -182,8 +217,8 @@ impl TrustStore {
         }
     }
 
-    /// Trusts a configuration as it was loaded: what is recorded is what was parsed, whatever the
-    /// files hold by now.
+    /// Trusts a configuration as it was loaded, in all of its profiles: what is recorded is what
+    /// was parsed, whatever the files hold by now. [`review`](Self::review) tells what that is.
     ///
     /// # Errors
     /// [`Kind::Misconfigured`] if the record cannot be written.
@@ -410,9 +445,9 @@ fn files(loaded: &Loaded) -> BTreeMap<String, String> {
 }
 
 /// What is there now and was not when trust was given, in words; nothing keeps trust.
-fn additions(loaded: &Loaded, record: &Record) -> Vec<String> {
+fn additions(loaded: &Loaded, record: &Record, all: bool) -> Vec<String> {
     let mut added = Vec::new();
-    match programs(loaded, false) {
+    match programs(loaded, all) {
         Ok(programs) => {
             let changed =
                 |(path, digest): &(String, String)| record.programs.get(path) != Some(digest);
@@ -427,7 +462,12 @@ fn additions(loaded: &Loaded, record: &Record) -> Vec<String> {
     }
     if files(loaded) != record.files {
         let known: BTreeSet<&str> = record.facts.iter().map(String::as_str).collect();
-        let facts = Extract::new(loaded).current();
+        let extract = Extract::new(loaded);
+        let facts = if all {
+            extract.all()
+        } else {
+            extract.current()
+        };
         added.extend(
             facts
                 .into_iter()

@@ -1,0 +1,47 @@
+//! What the author of a repository tries so that trust is given to more than its user saw.
+
+use credchain_tests::Project;
+
+#[test]
+fn a_program_in_another_profile_is_shown_before_it_is_trusted() {
+    for default in ["[\"env\"]", "[\"env\", \"tool\"]"] {
+        let project = Project::new();
+        project.write(
+            "credchain.toml",
+            format!(
+                "[chain]\ndefault = {default}\n[credentials.api_key]\n\
+                 [providers.tool]\ntype = \"command\"\nprogram = \"/bin/false\"\n\
+                 [profiles.hidden.chain]\ndefault = [\"evil\"]\n\
+                 [profiles.hidden.providers.evil]\ntype = \"command\"\nprogram = \"/bin/true\"\n"
+            ),
+        );
+        project
+            .resolve(["trust", "--show"])
+            .run()
+            .success()
+            .stdout_contains("use the provider `evil`");
+        project.resolve(["trust", "--yes"]).run().success();
+        project
+            .resolve(["trust", "--show", "--profile", "hidden"])
+            .run()
+            .success()
+            .stdout_contains("is trusted");
+    }
+}
+
+#[test]
+fn a_profile_with_a_mistake_is_not_trusted_unseen() {
+    let project = Project::new();
+    project.write(
+        "credchain.toml",
+        "[chain]\ndefault = [\"tool\"]\n[credentials.api_key]\n\
+         [providers.tool]\ntype = \"command\"\nprogram = \"/bin/false\"\n\
+         [profiles.hidden.chain]\ndefault = [\"evil\", \"nowhere\"]\n",
+    );
+    project
+        .resolve(["trust", "--yes"])
+        .run()
+        .code(6)
+        .stderr_contains("nowhere");
+    project.resolve(["get", "api_key"]).run().code(7);
+}
