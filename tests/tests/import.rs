@@ -216,6 +216,24 @@ fn without_a_project_nothing_is_stored() {
 }
 
 #[test]
+fn a_configuration_that_takes_no_table_is_told_before_anything_is_stored() {
+    let project = project();
+    project.write(".env", "API_KEY=s3cret-one\n");
+    let config = "credentials = { other = {} }\nchain = { default = [\"age\"] }\n";
+    project.write("credchain.toml", config);
+    project
+        .resolve(["import", ".env"])
+        .run()
+        .code(2)
+        .stderr_contains("add these lines yourself:\n\n[credentials.api_key]");
+    assert_eq!(project.read("credchain.toml"), config.as_bytes());
+    project
+        .resolve(["get", "age://default/api_key"])
+        .run()
+        .code(3);
+}
+
+#[test]
 fn a_huge_file_is_read() {
     let project = project();
     let value = "v".repeat(1 << 20);

@@ -106,13 +106,27 @@ pub(crate) fn make_unique(declarations: &mut [Declaration], taken: impl Fn(&str)
     }
 }
 
+/// Whether [`append`] would succeed; to be asked before anything else is changed.
+pub(crate) fn check(file: &Path, declarations: &[Declaration]) -> Result<(), Failure> {
+    if !declarations.is_empty() {
+        files::replaceable(file)?;
+        with_tables(file, declarations)?;
+    }
+    Ok(())
+}
+
 /// Adds tables to the end of a configuration, which stays as it is up to there.
 pub(crate) fn append(file: &Path, declarations: &[Declaration]) -> Result<(), Failure> {
     if declarations.is_empty() {
         return Ok(());
     }
+    let text = with_tables(file, declarations)?;
+    files::replace(file, text.as_bytes(), Mode::Shared)
+}
+
+fn with_tables(file: &Path, declarations: &[Declaration]) -> Result<String, Failure> {
     let before = files::read(file, 64 << 20)?;
-    let mut text = String::from_utf8(before).map_err(|_| {
+    let before = std::str::from_utf8(&before).map_err(|_| {
         Failure::usage(format!(
             "`{}` is not UTF-8, so nothing can be added to it",
             file.display()
@@ -120,7 +134,12 @@ pub(crate) fn append(file: &Path, declarations: &[Declaration]) -> Result<(), Fa
     })?;
     let added: Vec<String> = declarations.iter().map(Declaration::to_toml).collect();
     let added = added.join("\n");
-    let line_ending = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let line_ending = if before.contains("\r\n") {
+        "\r\n"
+    } else {
+        "\n"
+    };
+    let mut text = before.to_owned();
     if !text.is_empty() {
         if !text.ends_with('\n') {
             text.push_str(line_ending);
@@ -129,16 +148,16 @@ pub(crate) fn append(file: &Path, declarations: &[Declaration]) -> Result<(), Fa
     }
     text.push_str(&added.replace('\n', line_ending));
     // `credentials = { … }` on one line takes no table after it.
-    if toml::from_str::<toml::Table>(&text).is_err() {
-        return Err(Failure::usage_with(
-            format!(
-                "`{}` cannot be added to without changing what is there",
-                file.display()
-            ),
-            format!("add these lines yourself:\n\n{added}"),
-        ));
+    if toml::from_str::<toml::Table>(&text).is_ok() {
+        return Ok(text);
     }
-    files::replace(file, text.as_bytes(), Mode::Shared)
+    Err(Failure::usage_with(
+        format!(
+            "`{}` cannot be added to without changing what is there",
+            file.display()
+        ),
+        format!("add these lines yourself:\n\n{added}"),
+    ))
 }
 
 /// Whether programs can have a variable of this name: shells take no other.

@@ -1,11 +1,12 @@
 //! Files that are written whole or not at all, and places that no disk keeps.
 
-use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::fs::{File, Metadata};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use credchain::Environment;
 use credchain::files::{Draft, Refused, occupant};
+use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 
@@ -18,38 +19,54 @@ pub(crate) enum Mode {
     Shared,
 }
 
+/// How many bytes are asked for at first.
+const FIRST: usize = 16 * 1024;
+
 /// Reads a file the user named, up to a size that no such file has.
-pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let doing = || format!("reading `{}`", path.display());
     let file = File::open(path).map_err(|error| Failure::io(doing(), error))?;
     limited(file, limit).map_err(|error| Failure::io(doing(), error))
 }
 
-/// Reads to the end, or fails when there is more than `limit` bytes.
-pub(crate) fn limited(source: impl io::Read, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    source
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
-        let mebibytes = limit >> 20;
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("more than the {mebibytes} MiB that are accepted"),
-        ));
+/// Reads to the end, or fails when there is more than `limit` bytes. What is read may be a
+/// secret, so a buffer that is outgrown is wiped.
+pub(crate) fn limited(mut source: impl io::Read, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(FIRST));
+    loop {
+        if bytes.len() == bytes.capacity() {
+            let mut larger = Zeroizing::new(Vec::with_capacity(bytes.capacity() * 2));
+            larger.extend_from_slice(&bytes);
+            bytes = larger;
+        }
+        let start = bytes.len();
+        let capacity = bytes.capacity();
+        bytes.resize(capacity, 0);
+        let read = match source.read(&mut bytes[start..]) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                bytes.truncate(start);
+                continue;
+            }
+            outcome => outcome?,
+        };
+        bytes.truncate(start + read);
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("more than the {} MiB that are accepted", limit >> 20),
+            ));
+        }
+        if read == 0 {
+            return Ok(bytes);
+        }
     }
-    Ok(bytes)
 }
 
 /// Puts `bytes` in the place of whatever is at `path`: readers see the old content or the new,
 /// also after a crash. A symlink or anything else that is no plain file is refused.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), Failure> {
     let doing = |error| Failure::io(format!("writing `{}`", path.display()), error);
-    let before = match occupant(path) {
-        Ok(found) => found.map(|found| found.permissions()),
-        Err(Refused::Io(error)) => return Err(doing(error)),
-        Err(reason) => return Err(not_plain(path, &reason)),
-    };
+    let before = replaceable(path)?.map(|found| found.permissions());
     let draft = match (mode, &before) {
         (Mode::Shared, None) => Draft::shared(path, ".credchain-"),
         _ => Draft::private(path, ".credchain-"),
@@ -69,6 +86,14 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     file.write_all(bytes)
         .and_then(|()| file.sync_all())
         .map_err(doing)
+}
+
+/// The plain file at `path`, if there is one; anything else there is not written to.
+pub(crate) fn replaceable(path: &Path) -> Result<Option<Metadata>, Failure> {
+    occupant(path).map_err(|reason| match reason {
+        Refused::Io(error) => Failure::io(format!("writing `{}`", path.display()), error),
+        reason => not_plain(path, &reason),
+    })
 }
 
 fn not_plain(path: &Path, reason: &Refused) -> Failure {
@@ -144,7 +169,9 @@ mod tests {
 
     #[test]
     fn what_is_too_long_is_refused() {
-        assert_eq!(limited(&b"12345"[..], 5).unwrap(), b"12345");
+        assert_eq!(*limited(&b"12345"[..], 5).unwrap(), b"12345");
+        let long = vec![7; 5 * FIRST + 1];
+        assert_eq!(*limited(&long[..], 1 << 20).unwrap(), long);
         assert!(limited(&b"123456"[..], 5).is_err());
     }
 }

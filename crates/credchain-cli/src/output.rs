@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use credchain::Error;
+use credchain::{Error, Kind};
 use serde::Serialize;
 
 use crate::cli::{Color, Global};
@@ -131,6 +131,11 @@ impl Output {
             .map(|link| format!(" at `{link}`"))
             .unwrap_or_default();
         let what = match error.credential() {
+            // The other kinds are adjectives.
+            Some(name) if kind == Kind::Conflict => {
+                format!("credential `{name}` is in conflict{place}")
+            }
+            Some(name) if kind == Kind::Internal => format!("credential `{name}` failed{place}"),
             Some(name) => format!("credential `{name}` is {kind}{place}"),
             None => format!("{kind}{place}"),
         };

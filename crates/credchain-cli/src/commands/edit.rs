@@ -341,7 +341,7 @@ impl Scratch {
     }
 
     fn read(&self) -> Result<Zeroizing<Vec<u8>>, Failure> {
-        files::read(&self.path, MAX_FILE).map(Zeroizing::new)
+        files::read(&self.path, MAX_FILE)
     }
 }
 

@@ -49,13 +49,13 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
 }
 
 fn read(path: &Path) -> Result<Template, Failure> {
-    let bytes = if path == Path::new("-") {
+    let mut bytes = if path == Path::new("-") {
         files::limited(std::io::stdin().lock(), MAX_TEMPLATE)
             .map_err(|error| Failure::io("reading the template from standard input", error))?
     } else {
         files::read(path, MAX_TEMPLATE)?
     };
-    let text = String::from_utf8(bytes).map_err(|error| {
+    let text = String::from_utf8(std::mem::take(&mut *bytes)).map_err(|error| {
         let (line, column) = position(error.as_bytes(), error.utf8_error().valid_up_to());
         invalid(path, line, column, "not UTF-8")
     })?;

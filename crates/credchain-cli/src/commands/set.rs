@@ -126,8 +126,7 @@ fn ask_twice(name: &str) -> Result<Secret, Failure> {
 }
 
 /// Takes one line ending off the end, or tells that there is one.
-fn trimmed(bytes: Vec<u8>, trim: bool, app: &App) -> Secret {
-    let mut bytes = Zeroizing::new(bytes);
+fn trimmed(mut bytes: Zeroizing<Vec<u8>>, trim: bool, app: &App) -> Secret {
     if bytes.ends_with(b"\n") {
         if trim {
             bytes.pop();

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use credchain::{Address, At, Credchain, Error, Kind, LinkName, Name, Secret, config, dotenv};
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use super::{Args, config_file, keep_trust};
 use crate::app::App;
@@ -74,13 +73,14 @@ pub(super) fn import(
     let plan = Plan::read(credchain, file, app)?;
     let moves = plan.moves(credchain, args)?;
     refuse_itself(credchain, &moves, file)?;
-    let done = copy::write(credchain, &moves, args.overwrite, app)?;
     let new: Vec<Declaration> = plan
         .entries
         .iter()
         .filter(|one| !one.known)
         .map(|one| one.declaration.clone())
         .collect();
+    declare::check(&config, &new)?;
+    let done = copy::write(credchain, &moves, args.overwrite, app)?;
     declare::append(&config, &new)?;
     let after = app.open()?;
     keep_trust(credchain, &after)?;
@@ -90,7 +90,7 @@ pub(super) fn import(
 
 impl Plan {
     fn read(credchain: &Credchain, file: &Path, app: &App) -> Result<Self, Failure> {
-        let bytes = Zeroizing::new(files::read(file, MAX_FILE)?);
+        let bytes = files::read(file, MAX_FILE)?;
         let env = app.env();
         let expanded = RefCell::new(BTreeSet::new());
         let lookup = |name: &str| {

@@ -46,9 +46,9 @@ pub(super) fn import(
 ) -> Result<(), Failure> {
     let config = config_file(credchain.loaded())?;
     let bytes = files::read(file, MAX_FILE)?;
-    let text = String::from_utf8(bytes)
+    let text = std::str::from_utf8(&bytes)
         .map_err(|_| Failure::usage(format!("`{}` is not UTF-8", file.display())))?;
-    let table: Table = toml::from_str(&text).map_err(|error| malformed(file, &text, &error))?;
+    let table: Table = toml::from_str(text).map_err(|error| malformed(file, text, &error))?;
     let mut manifest = read(&table);
     manifest.leave_out_loader_variables();
     if manifest.declarations.is_empty() {

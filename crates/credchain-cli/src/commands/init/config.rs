@@ -46,7 +46,7 @@ fn found(root: &Path) -> Result<Vec<Declaration>, Failure> {
         if !path.is_file() {
             continue;
         }
-        let bytes = zeroize::Zeroizing::new(files::read(&path, MAX_SOURCE)?);
+        let bytes = files::read(&path, MAX_SOURCE)?;
         // One that cannot be read is no reason to stop: it is only looked at for names.
         let Ok(parsed) = dotenv::parse(&bytes, &|_| None) else {
             continue;

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use crate::failure::Failure;
 use crate::files::{self, Mode};
 
@@ -19,7 +21,7 @@ const LINES: &[&str] = &[
 pub(super) fn update(path: &Path) -> Result<bool, Failure> {
     let before = match path.symlink_metadata() {
         Ok(_) => files::read(path, 16 << 20)?,
-        Err(_) => Vec::new(),
+        Err(_) => Zeroizing::default(),
     };
     let Some(after) = with_lines(&before) else {
         return Ok(false);
