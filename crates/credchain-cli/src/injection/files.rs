@@ -1,9 +1,11 @@
 //! Values that a program gets as a file: in memory, for this user, for as long as it runs.
 
 use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use credchain::files::create_private;
+#[cfg(target_os = "linux")]
+use credchain::files::is_private;
 use credchain::{Environment, Error, Kind, Name, Secret};
 
 /// The files of one run. On a memory file system of the user's own they lie in a directory that
@@ -75,6 +77,7 @@ impl SecretFiles {
 
     #[cfg(target_os = "linux")]
     fn anonymous(&mut self, name: &Name, secret: &Secret) -> std::io::Result<PathBuf> {
+        use std::io::Write as _;
         use std::os::fd::AsRawFd as _;
 
         // Without MFD_CLOEXEC: the program inherits it. Its path goes through this process's
@@ -100,14 +103,7 @@ impl SecretFiles {
 
 fn in_directory(directory: &Path, name: &Name, secret: &Secret) -> std::io::Result<PathBuf> {
     let path = directory.join(name.as_str());
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    options.open(&path)?.write_all(secret.expose())?;
+    create_private(&path, secret.expose())?;
     Ok(path)
 }
 
@@ -115,17 +111,8 @@ fn in_directory(directory: &Path, name: &Name, secret: &Secret) -> std::io::Resu
 /// value on a disk or within reach of others.
 #[cfg(target_os = "linux")]
 fn is_private_memory(path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-
-    const TMPFS_MAGIC: i64 = 0x0102_1994;
-    const RAMFS_MAGIC: i64 = 0x8584_58f6;
-    let own = std::fs::metadata(path).is_ok_and(|metadata| {
-        metadata.is_dir()
-            && metadata.uid() == rustix::process::geteuid().as_raw()
-            && metadata.mode() & 0o077 == 0
-    });
-    own && rustix::fs::statfs(path)
-        .is_ok_and(|stat| matches!(stat.f_type, TMPFS_MAGIC | RAMFS_MAGIC))
+    let own = std::fs::metadata(path).is_ok_and(|found| found.is_dir() && is_private(&found));
+    own && crate::files::is_memory(path)
 }
 
 #[cfg(not(target_os = "linux"))]
