@@ -45,3 +45,22 @@ fn a_profile_with_a_mistake_is_not_trusted_unseen() {
         .stderr_contains("nowhere");
     project.resolve(["get", "api_key"]).run().code(7);
 }
+
+#[test]
+fn an_import_does_not_trust_what_another_profile_wants() {
+    let project = Project::new();
+    project.resolve(["init"]).run().success();
+    let mut config = String::from_utf8(project.read("credchain.toml")).unwrap();
+    config += "\n[profiles.hidden.chain]\ndefault = [\"evil\"]\n\
+               [profiles.hidden.providers.evil]\ntype = \"command\"\nprogram = \"/bin/true\"\n";
+    project.write("credchain.toml", config);
+    project.write(
+        "fnox.toml",
+        "[secrets]\nStripeKey = { description = \"x\" }\nAPI_KEY = {}\n",
+    );
+    project.resolve(["import", "fnox.toml"]).run().success();
+    project
+        .resolve(["get", "api_key", "--profile", "hidden"])
+        .run()
+        .code(7);
+}

@@ -102,8 +102,14 @@ fn config_file(loaded: &Loaded) -> Result<PathBuf, Failure> {
 /// What was allowed stays allowed when this command itself adds to the configuration; what needed
 /// the user's word before still does.
 fn keep_trust(before: &Credchain, after: &Credchain) -> Result<(), Failure> {
-    if before.verdict().is_trusted() && !after.verdict().is_trusted() {
-        super::trust::store(after)?.record(after.loaded())?;
+    if after.verdict().is_trusted() {
+        return Ok(());
+    }
+    // SECURITY: trust is for every profile, so what none of them may do yet must not come along.
+    let store = super::trust::store(after)?;
+    let review = store.review(before.loaded(), before.registry());
+    if review.is_ok_and(|review| review.is_trusted()) {
+        store.record(after.loaded())?;
     }
     Ok(())
 }
