@@ -75,6 +75,14 @@ fn nothing_that_exists_is_overwritten() {
     );
 }
 
+#[test]
+fn a_name_that_is_none_is_told_before_anything_is_made() {
+    let project = Project::new();
+    project.resolve(["init", "--name", "a b"]).run().code(2);
+    assert!(!project.dir().join(".gitignore").exists());
+    assert!(!project.config_home().join("credchain").exists());
+}
+
 #[cfg(unix)]
 #[test]
 fn no_secret_file_exists_before_it_is_ignored() {

@@ -106,7 +106,7 @@ fn fill(
     let mut errors: Vec<Error> = names
         .iter()
         .filter(|name| !declared.contains(name))
-        .map(|name| undeclared(name, &declared))
+        .map(|name| undeclared(name, &declared, credchain.loaded().configured))
         .collect();
     names.retain(|name| declared.contains(name));
     let mut values = BTreeMap::new();
@@ -136,11 +136,12 @@ fn fill(
     })
 }
 
-fn undeclared(name: &Name, declared: &[Name]) -> Error {
+fn undeclared(name: &Name, declared: &[Name], configured: bool) -> Error {
     let near = credchain::config::did_you_mean(name.as_str(), declared.iter().map(Name::as_str));
     let hint = match near {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("add `[credentials.{name}]` to `credchain.toml`"),
+        None if configured => format!("add `[credentials.{name}]` to `credchain.toml`"),
+        None => "`resolve init` sets up this project".to_owned(),
     };
     Error::new(
         Kind::Misconfigured,

@@ -75,6 +75,10 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
         app.output().json(&document)?;
     } else {
         app.output().data(document.text(app).as_bytes())?;
+        if names.is_empty() && !credchain.loaded().configured {
+            app.output()
+                .note("there is no `credchain.toml`: `resolve init` sets up this project");
+        }
         for error in &errors {
             app.output().warn(&unlisted(error));
         }

@@ -174,8 +174,18 @@ pub(crate) fn store(
             shadowed_by: shadowed_by.as_ref().map(ToString::to_string),
         })?;
     } else {
+        let versions = credchain
+            .link(&address.link)?
+            .provider()
+            .capabilities()
+            .versions;
+        let version = if versions {
+            format!(", version {version}")
+        } else {
+            String::new()
+        };
         output.note(&format!(
-            "stored `{}` at `{address}`, version {version}",
+            "stored `{}` at `{address}`{version}",
             target.shown()
         ));
     }

@@ -22,19 +22,21 @@ pub(super) fn write(root: &Path, name: Option<&str>) -> Result<Option<Vec<String
     if path.symlink_metadata().is_ok() {
         return Ok(None);
     }
-    let name = match name {
-        Some(name) if is_name(name) => name.to_owned(),
-        Some(_) => {
-            return Err(Failure::usage_with(
-                "this cannot be a project's name",
-                "up to 63 letters, digits, `_`, `-` and `.`, beginning with a letter or digit",
-            ));
-        }
-        None => directory_name(root),
-    };
+    let name = name.map_or_else(|| directory_name(root), str::to_owned);
     let declarations = found(root)?;
     files::create(&path, text(&name, &declarations).as_bytes())?;
     Ok(Some(declarations.into_iter().map(|one| one.name).collect()))
+}
+
+/// Whether a name can be a project's, before anything is made for it.
+pub(super) fn check_name(name: Option<&str>) -> Result<(), Failure> {
+    if name.is_none_or(is_name) {
+        return Ok(());
+    }
+    Err(Failure::usage_with(
+        "this cannot be a project's name",
+        "up to 63 letters, digits, `_`, `-` and `.`, beginning with a letter or digit",
+    ))
 }
 
 /// The keys of the `.env` files, without their values.

@@ -75,6 +75,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
             "`init` writes `credchain.toml` in the working directory",
         ));
     }
+    config::check_name(args.name.as_deref())?;
     let root = App::working_directory()?;
     refuse_nested(&root, args)?;
     let world = World::new(app);
