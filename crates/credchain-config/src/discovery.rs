@@ -120,8 +120,18 @@ impl Discovery {
             let path = main.path().with_extension("local.toml");
             take(self.read(&path))
         });
+        let paths = [&main, &local].into_iter().flatten();
+        let elsewhere = paths
+            .filter(|_| self.explicit.is_none())
+            .find(|file| leads_out(file.path()))
+            .map(|file| file.shown().to_owned());
         if problems.is_empty() {
-            Ok(Found { user, main, local })
+            Ok(Found {
+                user,
+                main,
+                local,
+                elsewhere,
+            })
         } else {
             Err(problems)
         }
@@ -167,7 +177,13 @@ impl Discovery {
         }
         let bytes = regular.read(MAX_BYTES);
         let bytes = bytes.map_err(|reason| refused("read", &shown, &reason))?;
-        let text = String::from_utf8(bytes).map_err(|error| not_utf8(path, &shown, &error))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            if self.explicit.is_none() && leads_out(path) {
+                elsewhere(&shown)
+            } else {
+                not_utf8(path, &shown, &error)
+            }
+        })?;
         Ok(Some(SourceFile::new(path.to_owned(), shown, text)))
     }
 
@@ -189,6 +205,28 @@ pub(crate) struct Found {
     pub(crate) user: Option<Arc<SourceFile>>,
     pub(crate) main: Option<Arc<SourceFile>>,
     pub(crate) local: Option<Arc<SourceFile>>,
+    /// A file that was found, as messages show it, and that is a link out of its directory.
+    pub(crate) elsewhere: Option<String>,
+}
+
+/// Whether a file is a link to one that is not in the same directory or below.
+fn leads_out(path: &Path) -> bool {
+    let inside = || {
+        let directory = path.parent()?.canonicalize().ok()?;
+        Some(path.canonicalize().ok()?.starts_with(directory))
+    };
+    path.is_symlink() && inside() != Some(true)
+}
+
+/// All that is said of the mistakes in a file that is not in the project.
+// SECURITY: a repository may hold a link to `/proc/self/environ` or to a private key under the
+// name of a configuration, and what is wrong with those is in the logs of whoever builds it.
+pub(crate) fn elsewhere(shown: &str) -> Diagnostic {
+    Diagnostic::error(
+        "config::elsewhere",
+        format!("`{shown}` is a link out of its directory, to a file that is no configuration"),
+    )
+    .help("if it is meant, `--config` names the file and says what is wrong with it")
 }
 
 /// Why a file is not used; `doing` is what the system did not let us do.

@@ -8,7 +8,7 @@ use credchain_core::{Error, Registry};
 use crate::assemble::{self, Frame, is_segment};
 use crate::check;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
-use crate::discovery::{Discovery, Found};
+use crate::discovery::{Discovery, Found, elsewhere};
 use crate::environment;
 use crate::layers::{Layer, LayerSource, Merged};
 use crate::loaded::{ConfigFile, Loaded, Parts, Role};
@@ -88,7 +88,10 @@ pub fn load(discovery: &Discovery, registry: &Registry) -> Result<Loaded, Diagno
     if readable {
         problems.append(&mut later);
     }
-    let warnings = Diagnostics::from_list(problems)?;
+    let warnings = Diagnostics::from_list(problems).map_err(|problems| match &found.elsewhere {
+        Some(shown) => Diagnostics::single(elsewhere(shown)),
+        None => problems,
+    })?;
     let parts = Parts {
         project,
         warnings,

@@ -83,12 +83,35 @@ impl Settings {
         self.files.iter().map(|file| self.place(file)).collect()
     }
 
+    /// Whether a file found in a repository is a link out of it, where no configuration that
+    /// could be trusted names it.
+    // SECURITY: a cloned repository may hold a link to the `.env` of another project, or to a
+    // private key, whose lines would be taken for names and shown.
+    pub(crate) fn leads_out(&self, path: &Path) -> bool {
+        if self.project.root.is_some() {
+            return false;
+        }
+        let start = self.start();
+        let repository = directories_of_repository(&start)
+            .and_then(|above| above.last().copied())
+            .filter(|repository| path.starts_with(repository));
+        let inside = |repository: &Path| {
+            let repository = repository.canonicalize().ok()?;
+            Some(path.canonicalize().ok()?.starts_with(repository))
+        };
+        path.is_symlink() && repository.is_some_and(|repository| inside(repository) != Some(true))
+    }
+
+    fn start(&self) -> PathBuf {
+        std::path::absolute(&self.project.working_directory)
+            .unwrap_or_else(|_| self.project.working_directory.clone())
+    }
+
     fn place(&self, file: &Path) -> PathBuf {
         if let Some(root) = &self.project.root {
             return root.join(file);
         }
-        let start = std::path::absolute(&self.project.working_directory)
-            .unwrap_or_else(|_| self.project.working_directory.clone());
+        let start = self.start();
         if file.is_absolute() {
             return file.to_owned();
         }

@@ -51,6 +51,14 @@ pub(crate) fn refused(refused: Refused, path: &Path) -> Error {
     }
 }
 
+/// A file of a repository that is in truth elsewhere.
+pub(crate) fn leads_out(path: &Path) -> Error {
+    let message = format!("`{}` is a link out of its repository", path.display());
+    Error::new(Kind::Untrusted, message).with_hint(
+        "if it is yours, name its target in `files` of `[providers.dotenv]`, then `resolve trust`",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,7 +15,7 @@ use credchain_core::{
 use tokio::sync::Mutex;
 
 use crate::config::Settings;
-use crate::error::refused;
+use crate::error::{self, refused};
 use crate::loaded::{Loaded, Stamp};
 use crate::parse::Warning;
 use crate::{edit, store};
@@ -109,6 +109,9 @@ impl Dotenv {
             Err(reason) if self.is_missing(&reason) => return Ok(None),
             Err(reason) => return Err(refused(reason, path)),
         };
+        if self.settings.leads_out(path) {
+            return Err(error::leads_out(path));
+        }
         let mut files = self.loaded.lock().await;
         let known = files.get(path).cloned();
         if let Some(known) = &known
