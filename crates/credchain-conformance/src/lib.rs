@@ -82,12 +82,14 @@ pub mod promise;
 mod run;
 mod subject;
 mod verdict;
+mod warnings;
 
 pub use crate::fixture::{Fixture, IntoProvider, Planted};
 pub use crate::limits::Limits;
 pub use crate::run::{Check, Flavour, run};
 pub use crate::subject::Subject;
 pub use crate::verdict::{Broken, Verdict};
+pub use crate::warnings::Warnings;
 
 /// Makes one `#[test]` of each [`promise`], in a module called `name`.
 ///

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -131,9 +131,14 @@ impl Regular {
     }
 }
 
-/// Reads the rest of a file, of which `expected` bytes are expected and at most `limit` accepted.
+/// Reads the rest of a file or a stream, of which about `expected` bytes are expected and at most
+/// `limit` accepted. It is refused at once if more is expected.
 // SECURITY: where it is longer than expected, the old buffer is wiped and not just freed.
-pub fn read_to_limit(file: &mut File, expected: u64, limit: u64) -> Result<Vec<u8>, Refused> {
+pub fn read_to_limit(
+    source: &mut impl io::Read,
+    expected: u64,
+    limit: u64,
+) -> Result<Vec<u8>, Refused> {
     if expected > limit {
         return Err(Refused::TooLarge);
     }
@@ -141,7 +146,7 @@ pub fn read_to_limit(file: &mut File, expected: u64, limit: u64) -> Result<Vec<u
     let mut buffer = Zeroizing::new(vec![0; size(expected) + 1]);
     let mut filled = 0;
     loop {
-        match file.read(&mut buffer[filled..]) {
+        match source.read(&mut buffer[filled..]) {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
