@@ -100,6 +100,22 @@ impl App {
         Ok((credchain, names))
     }
 
+    /// Opens the project for a command that injects the credentials named, or else all that are.
+    pub(crate) fn open_injected(&self, only: &[String]) -> Result<(Credchain, Vec<Name>), Failure> {
+        let (credchain, declared) = self.open_declared()?;
+        let names = if only.is_empty() {
+            declared
+                .into_iter()
+                .filter(|name| credchain.is_injected(name))
+                .collect()
+        } else {
+            only.iter()
+                .map(|text| Self::name(text))
+                .collect::<Result<_, _>>()?
+        };
+        Ok((credchain, names))
+    }
+
     /// Parses a name as typed.
     pub(crate) fn name(text: &str) -> Result<Name, Failure> {
         text.parse::<Name>()

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use credchain::Environment;
-use credchain::files::{Draft, Refused, occupant};
+use credchain::files::{Draft, Refused, occupant, read_to_limit};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
@@ -20,7 +20,7 @@ pub(crate) enum Mode {
 }
 
 /// How many bytes are asked for at first.
-const FIRST: usize = 16 * 1024;
+const FIRST: u64 = 16 * 1024;
 
 /// Reads a file the user named, up to a size that no such file has.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
@@ -29,36 +29,15 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failur
     limited(file, limit).map_err(|error| Failure::io(doing(), error))
 }
 
-/// Reads to the end, or fails when there is more than `limit` bytes. What is read may be a
-/// secret, so a buffer that is outgrown is wiped.
+/// Reads to the end, or fails when there is more than `limit` bytes.
 pub(crate) fn limited(mut source: impl io::Read, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(FIRST));
-    loop {
-        if bytes.len() == bytes.capacity() {
-            let mut larger = Zeroizing::new(Vec::with_capacity(bytes.capacity() * 2));
-            larger.extend_from_slice(&bytes);
-            bytes = larger;
-        }
-        let start = bytes.len();
-        let capacity = bytes.capacity();
-        bytes.resize(capacity, 0);
-        let read = match source.read(&mut bytes[start..]) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                bytes.truncate(start);
-                continue;
-            }
-            outcome => outcome?,
-        };
-        bytes.truncate(start + read);
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
-            return Err(io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                format!("more than the {} MiB that are accepted", limit >> 20),
-            ));
-        }
-        if read == 0 {
-            return Ok(bytes);
-        }
+    match read_to_limit(&mut source, FIRST.min(limit), limit) {
+        Ok(bytes) => Ok(Zeroizing::new(bytes)),
+        Err(Refused::Io(error)) => Err(error),
+        Err(_) => Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("more than the {} MiB that are accepted", limit >> 20),
+        )),
     }
 }
 
@@ -170,7 +149,7 @@ mod tests {
     #[test]
     fn what_is_too_long_is_refused() {
         assert_eq!(*limited(&b"12345"[..], 5).unwrap(), b"12345");
-        let long = vec![7; 5 * FIRST + 1];
+        let long = vec![7; 80 * 1024 + 1];
         assert_eq!(*limited(&long[..], 1 << 20).unwrap(), long);
         assert!(limited(&b"123456"[..], 5).is_err());
     }

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     log::start(&global);
     let output = Output::new(&global);
     let own_codes = command.uses_childs_codes();
-    match commands::run(command, &App::new(global, output)) {
+    match commands::run(command, &App::new(global, output.clone())) {
         Ok(code) => code,
         Err(failure) => finish(&failure, &output, own_codes),
     }

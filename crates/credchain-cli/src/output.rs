@@ -9,7 +9,7 @@ use crate::cli::{Color, Global};
 use crate::failure::{self, Failure};
 
 /// How to speak to the user.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is an independent choice of the user"
@@ -53,6 +53,10 @@ impl Output {
     }
 
     /// Writes data as it is.
+    #[expect(
+        clippy::unused_self,
+        reason = "the one place that writes to standard output"
+    )]
     pub(crate) fn data(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         out.write_all(bytes)

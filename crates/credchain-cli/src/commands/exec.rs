@@ -3,8 +3,6 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use credchain::Name;
-
 use crate::app::App;
 use crate::failure::Failure;
 
@@ -36,18 +34,7 @@ pub(crate) struct Args {
 
 /// Becomes the program, or waits for it where a file has to be removed after it.
 pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
-    let (credchain, declared) = app.open_declared()?;
-    let names = if args.only.is_empty() {
-        declared
-            .into_iter()
-            .filter(|name| credchain.is_injected(name))
-            .collect()
-    } else {
-        args.only
-            .iter()
-            .map(|text| App::name(text))
-            .collect::<Result<Vec<Name>, _>>()?
-    };
+    let (credchain, names) = app.open_injected(&args.only)?;
     let injection = crate::injection::Injection::prepare(&credchain, &names, app)?;
     let environment = injection.environment(&app.env(), args.clean_env, &credchain);
     // Whatever a provider keeps running, a plugin for one, ends now: after the replacement it

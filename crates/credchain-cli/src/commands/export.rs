@@ -89,18 +89,7 @@ fn github(args: &Args, app: &App) -> Result<(), Failure> {
 }
 
 fn variables(args: &Args, app: &App) -> Result<Vec<Variable>, Failure> {
-    let (credchain, declared) = app.open_declared()?;
-    let names: Vec<Name> = if args.only.is_empty() {
-        declared
-            .into_iter()
-            .filter(|name| credchain.is_injected(name))
-            .collect()
-    } else {
-        args.only
-            .iter()
-            .map(|text| App::name(text))
-            .collect::<Result<_, _>>()?
-    };
+    let (credchain, names) = app.open_injected(&args.only)?;
     let mut failed: Vec<Error> = credchain.refused_injections(&names);
     let mut variables = Vec::with_capacity(names.len());
     for (name, resolution) in names.iter().zip(app.resolve(&credchain, &names)?) {

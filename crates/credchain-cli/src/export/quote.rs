@@ -33,7 +33,7 @@ pub(super) fn fish(value: &[u8]) -> Vec<u8> {
 }
 
 /// A word for PowerShell: between single quotes only quotes are special, and they are doubled.
-/// The typographic ones count as quotes, too (about_Quoting_Rules).
+/// The typographic ones count as quotes, too (see PowerShell's `about_Quoting_Rules`).
 pub(super) fn pwsh(value: &str) -> String {
     let mut word = String::from("'");
     for character in value.chars() {

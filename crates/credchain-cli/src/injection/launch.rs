@@ -1,7 +1,7 @@
 //! Starting the program: in place of this process, or as a child that is waited for.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write as _};
 use std::process::{Command, ExitCode};
 
 use super::SecretFiles;
@@ -24,20 +24,22 @@ pub(super) fn launch(
     if files.need_cleaning() {
         return wait(child, program, files);
     }
-    replace(child, program)
+    Ok(replace(child, program))
 }
 
 /// Becomes the program: same process, so signals, job control and exit code need no help.
 #[cfg(unix)]
-fn replace(mut child: Command, program: &OsString) -> Result<ExitCode, Failure> {
+fn replace(mut child: Command, program: &OsString) -> ExitCode {
     use std::os::unix::process::CommandExt as _;
-    Ok(not_started(program, &child.exec()))
+    not_started(program, &child.exec())
 }
 
 #[cfg(not(unix))]
-fn replace(child: Command, program: &OsString) -> Result<ExitCode, Failure> {
-    let nothing = SecretFiles::new(&credchain::Environment::fixed::<&str, &str>([]));
-    wait(child, program, nothing)
+fn replace(mut child: Command, program: &OsString) -> ExitCode {
+    match child.status() {
+        Ok(status) => ExitCode::from(code(status)),
+        Err(error) => not_started(program, &error),
+    }
 }
 
 /// Waits for the program because its files have to be removed after it.
@@ -82,7 +84,6 @@ fn not_started(program: &OsString, error: &io::Error) -> ExitCode {
         }
         _ => error.to_string(),
     };
-    use io::Write as _;
     let _ = writeln!(io::stderr().lock(), "error: cannot run `{name}`: {what}");
     ExitCode::from(if missing { 127 } else { 126 })
 }
