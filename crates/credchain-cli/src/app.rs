@@ -80,7 +80,7 @@ impl App {
             .filter(|_| !self.output.is_json())
         {
             self.output
-                .note(warning.render(self.output.color_err()).trim_end());
+                .rendered(warning.render(self.output.color_err()).trim_end());
         }
         Ok(credchain)
     }
