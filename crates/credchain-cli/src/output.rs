@@ -78,6 +78,11 @@ impl Output {
 
     /// Says a word to the user, unless asked to be quiet.
     pub(crate) fn note(&self, text: &str) {
+        self.rendered(&printable(text));
+    }
+
+    /// The same for text that has its colours, and is known to be harmless.
+    pub(crate) fn rendered(&self, text: &str) {
         if !self.quiet {
             self.words(text);
         }
@@ -86,8 +91,9 @@ impl Output {
     /// Warns, even when asked to be quiet.
     pub(crate) fn warn(&self, text: &str) {
         self.words(&format!(
-            "{} {text}",
-            self.err_style(Style::Warning, "warning:")
+            "{} {}",
+            self.err_style(Style::Warning, "warning:"),
+            printable(text)
         ));
     }
 
@@ -122,7 +128,9 @@ impl Output {
                 self.words(diagnostics.render(self.color_err).trim_end());
             }
             Failure::Usage { message, hint } => self.sentence(message, hint.as_deref()),
-            Failure::Io { doing, source } => self.sentence(&format!("{doing}: {source}"), None),
+            Failure::Io { doing, source } => {
+                self.sentence(&printable_line(&format!("{doing}: {source}")), None);
+            }
             Failure::Interrupted => self.words("interrupted"),
         }
     }
@@ -167,8 +175,9 @@ impl Output {
         ));
         if let Some(hint) = hint {
             self.words(&format!(
-                "\n{} {hint}",
-                self.err_style(Style::Hint, "hint:")
+                "\n{} {}",
+                self.err_style(Style::Hint, "hint:"),
+                printable(hint)
             ));
         }
     }
@@ -253,17 +262,17 @@ impl ErrorBody {
     }
 }
 
-/// Text in which control characters are shown instead of sent to the terminal.
+/// Text in which control characters are shown instead of sent to the terminal; its lines stay.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() && c != '\n' {
-                c.escape_default().to_string()
-            } else {
-                c.into()
-            }
-        })
-        .collect()
+    text.split('\n')
+        .map(printable_line)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// The same for what somebody else wrote: it stays one line, so that it cannot pass for another.
+pub(crate) fn printable_line(text: &str) -> String {
+    credchain::printable(text).into_owned()
 }
 
 #[expect(

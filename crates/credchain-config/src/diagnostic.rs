@@ -251,21 +251,7 @@ fn sort(list: &mut [Diagnostic]) {
 
 /// Text without what a terminal would obey: keys of a cloned project's file get here.
 pub(crate) fn printable(text: &str) -> String {
-    // Bidirectional overrides are no control characters but reorder what is read.
-    let hostile =
-        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if !text.contains(hostile) {
-        return text.to_owned();
-    }
-    text.chars()
-        .fold(String::with_capacity(text.len()), |mut out, c| {
-            if hostile(c) {
-                out.extend(c.escape_unicode());
-            } else {
-                out.push(c);
-            }
-            out
-        })
+    credchain_core::printable(text).into_owned()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::printable::printed;
 use crate::{LinkName, Name};
 
 /// A result with credchain's [`Error`].
@@ -155,12 +156,14 @@ struct Inner {
 
 impl Error {
     /// A failure with one line of text: lower case, no final full stop, no secret.
+    ///
+    /// Names of files may be in it, whoever chose them: what a terminal would obey is written out.
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Inner {
             kind,
             credential: None,
             link: None,
-            message: message.into(),
+            message: printed(message.into()),
             hint: None,
             retry_after: None,
             source: None,
@@ -194,7 +197,7 @@ impl Error {
 
     /// Sets the next step for the person who reads this.
     pub fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
-        self.0.hint = Some(hint.into());
+        self.0.hint = Some(printed(hint.into()));
         self
     }
 

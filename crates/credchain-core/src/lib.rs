@@ -35,6 +35,7 @@ pub mod layers;
 mod memory;
 mod name;
 mod naming;
+mod printable;
 mod provider;
 mod reaction;
 mod reference;
@@ -62,6 +63,7 @@ pub use crate::error::{Error, Kind, Result};
 pub use crate::memory::Memory;
 pub use crate::name::{LinkName, Name, NameError};
 pub use crate::naming::{At, Naming};
+pub use crate::printable::printable;
 pub use crate::provider::{
     Capabilities, Description, Empty, Expect, Lease, Leased, Listed, Provider, SetOptions,
     VersionState, Versioned,

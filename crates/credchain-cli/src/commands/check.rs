@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::failure::{self, Failure};
-use crate::output::{Output, Style, printable};
+use crate::output::{Output, Style, printable, printable_line};
 use crate::shell::Shell;
 
 /// Exit code of `--strict` when there is nothing worse than warnings.
@@ -206,7 +206,7 @@ fn print(rows: &[Row], credchain: &Credchain, app: &App) -> Result<(), Failure> 
                 .ok()
                 .and_then(|name| credchain.description(&name));
             if let Some(description) = described {
-                let described = format!("  {:width$}  {}", "", printable(&description));
+                let described = format!("  {:width$}  {}", "", printable_line(&description));
                 text += &format!("{}\n", output.style(Style::Dim, described.trim_end()));
             }
         }
@@ -228,7 +228,7 @@ fn line(row: &Row, width: usize, output: &Output) -> String {
             .kind
             .filter(|kind| *kind != "not_found")
             .map(|kind| format!("{kind}: "));
-        let detail = format!("{}{}", kind.unwrap_or_default(), printable(detail));
+        let detail = format!("{}{}", kind.unwrap_or_default(), printable_line(detail));
         about = if about.is_empty() {
             detail
         } else {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::failure::Failure;
-use crate::output::{Style, printable};
+use crate::output::{Style, printable, printable_line};
 
 /// Arguments of `explain`.
 #[derive(Clone, Debug, clap::Args)]
@@ -90,7 +90,10 @@ fn print(
         .ok()
         .and_then(|name| credchain.description(&name));
     if let Some(description) = description {
-        text += &format!("{}\n", output.style(Style::Dim, &printable(&description)));
+        text += &format!(
+            "{}\n",
+            output.style(Style::Dim, &printable_line(&description))
+        );
     }
     let width = steps
         .iter()

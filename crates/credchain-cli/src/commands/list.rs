@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::failure::{self, Failure};
-use crate::output::{Style, printable};
+use crate::output::{Style, printable, printable_line};
 use crate::target::Place;
 
 /// Arguments of `list`.
@@ -222,7 +222,7 @@ impl Document {
             } else {
                 stored.join(", ")
             };
-            let about = printable(row.description.as_deref().unwrap_or_default());
+            let about = printable_line(row.description.as_deref().unwrap_or_default());
             let about = app.output().style(Style::Dim, &about);
             let line = format!(
                 "{:width$}  {:variables$}  {stored:12}  {about}",

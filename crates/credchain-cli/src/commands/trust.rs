@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::app::App;
 use crate::commands::delete::confirmed;
 use crate::failure::Failure;
-use crate::output::{Style, printable};
+use crate::output::{Style, printable, printable_line};
 
 /// Arguments of `trust`.
 #[derive(Clone, Debug, clap::Args)]
@@ -86,7 +86,10 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
         } else {
             "was not trusted"
         };
-        app.output().note(&format!("`{}` {what}", root.display()));
+        app.output().note(&format!(
+            "`{}` {what}",
+            printable_line(&root.display().to_string())
+        ));
         return Ok(ExitCode::SUCCESS);
     }
     // Trust covers every profile, so all of them are shown.
@@ -104,7 +107,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
     store.record(credchain.loaded())?;
     app.output().note(&format!(
         "`{}` is trusted until its configuration wants more than this",
-        root.display()
+        printable_line(&root.display().to_string())
     ));
     Ok(ExitCode::SUCCESS)
 }
@@ -136,7 +139,7 @@ fn list(store: &TrustStore, app: &App) -> Result<ExitCode, Failure> {
     }
     let lines: String = projects
         .iter()
-        .map(|root| printable(&format!("{}", root.display())) + "\n")
+        .map(|root| printable_line(&root.display().to_string()) + "\n")
         .collect();
     app.output().data(lines.as_bytes())?;
     Ok(ExitCode::SUCCESS)
@@ -161,7 +164,7 @@ fn show(root: &std::path::Path, verdict: &TrustVerdict, app: &App) -> Result<(),
             added: verdict.added().to_vec(),
         });
     }
-    let shown = printable(&root.display().to_string());
+    let shown = printable_line(&root.display().to_string());
     let mut text = match verdict.status() {
         TrustStatus::Own => "this configuration is your own word and needs no trust\n".to_owned(),
         TrustStatus::Harmless => format!("`{shown}` does nothing that needs trust\n"),
@@ -170,7 +173,7 @@ fn show(root: &std::path::Path, verdict: &TrustVerdict, app: &App) -> Result<(),
         _ => format!("`{shown}` wants to\n"),
     };
     for added in verdict.added() {
-        text += &format!("  {}\n", printable(added));
+        text += &format!("  {}\n", printable_line(added));
     }
     if !verdict.added().is_empty() {
         text += "\nAll that it wants to do:\n";
@@ -217,9 +220,9 @@ impl Need {
             _ => "do more".to_owned(),
         };
         Self {
-            what: printable(&what),
-            why: printable(&need.why),
-            source: printable(&need.origin.to_string()),
+            what: printable_line(&what),
+            why: printable_line(&need.why),
+            source: printable_line(&need.origin.to_string()),
         }
     }
 }
