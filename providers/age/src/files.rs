@@ -185,16 +185,10 @@ impl Held {
         }))
     }
 
-    /// Whether the path still leads to the file that was opened.
-    #[cfg(unix)]
+    /// Whether the path still leads to the file that was opened. Where that is a file beside the
+    /// store, it does: it is never replaced.
     fn is_current(&self) -> bool {
         is_still_at(&self.lock, &self.path)
-    }
-
-    #[cfg(not(unix))]
-    #[expect(clippy::unused_self, reason = "the lock file is never replaced")]
-    fn is_current(&self) -> bool {
-        true
     }
 }
 
