@@ -58,10 +58,15 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), Failu
     draft.replace().map_err(doing)
 }
 
-/// Makes a file that is not there yet.
+/// Makes a file that is not there yet. Whatever the umask, not everybody can write to it: such a
+/// configuration is refused.
 pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let doing = |error| Failure::io(format!("writing `{}`", path.display()), error);
-    let mut file = File::create_new(path).map_err(doing)?;
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o664);
+    let mut file = options.open(path).map_err(doing)?;
     file.write_all(bytes)
         .and_then(|()| file.sync_all())
         .map_err(doing)

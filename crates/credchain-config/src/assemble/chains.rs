@@ -1,5 +1,6 @@
 //! `[chain]`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use credchain_core::LinkName;
@@ -44,6 +45,7 @@ pub(super) fn list(cx: &mut Assembly<'_>, items: &[Value], path: &[&str]) -> Arc
         );
     }
     let mut links: Vec<LinkName> = Vec::with_capacity(items.len());
+    let mut repeated = BTreeSet::new();
     for (number, item) in items.iter().enumerate() {
         let Value::String(_, text) = item else {
             continue;
@@ -55,6 +57,10 @@ pub(super) fn list(cx: &mut Assembly<'_>, items: &[Value], path: &[&str]) -> Arc
             continue;
         };
         if links.contains(&link) {
+            // Said once for each link: a stranger's chain may repeat one thousands of times.
+            if !repeated.insert(link.clone()) {
+                continue;
+            }
             let place = cx.merged.value_place(&path);
             cx.report(
                 Diagnostic::warning(
