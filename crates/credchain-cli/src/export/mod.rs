@@ -71,6 +71,11 @@ impl Format {
         if value.contains(&0) {
             return Err(cannot_carry("a NUL byte, which no environment can hold"));
         }
+        // A `.env` file may have keys such as `A-B`, at which a shell stops halfway.
+        let shell = matches!(self, Self::Sh | Self::Fish | Self::Pwsh | Self::Systemd);
+        if shell && !is_identifier(&variable.env) {
+            return Err(cannot_carry("a variable whose name has `-` or `.`"));
+        }
         let (before, quoted): (String, Cow<'_, [u8]>) = match self {
             Self::Sh => (format!("export {}=", variable.env), quote::sh(value).into()),
             Self::Fish => (
@@ -118,6 +123,14 @@ fn json(variables: &[Variable]) -> Result<Vec<u8>, Error> {
     Ok(out)
 }
 
+/// Whether every shell takes it as a variable's name.
+fn is_identifier(name: &str) -> bool {
+    !name.starts_with(|first: char| first.is_ascii_digit())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
 fn text(value: &[u8]) -> Result<&str, Error> {
     std::str::from_utf8(value).map_err(|_| cannot_carry("bytes that are not UTF-8"))
 }
@@ -154,6 +167,25 @@ mod tests {
             let error = format.write(&[variable(value)]).unwrap_err();
             assert_eq!(error.kind(), Kind::Invalid, "{format:?}");
             assert_eq!(error.credential().unwrap().as_str(), "api_key");
+        }
+    }
+
+    #[test]
+    fn a_name_that_a_shell_would_stop_at_is_an_error() {
+        for (format, carries) in [
+            (Format::Sh, false),
+            (Format::Fish, false),
+            (Format::Pwsh, false),
+            (Format::Systemd, false),
+            (Format::Dotenv, true),
+            (Format::Docker, true),
+            (Format::Json, true),
+        ] {
+            let odd = Variable {
+                env: "A-B".to_owned(),
+                ..variable(b"v")
+            };
+            assert_eq!(format.write(&[odd]).is_ok(), carries, "{format:?}");
         }
     }
 
