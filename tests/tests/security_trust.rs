@@ -64,3 +64,40 @@ fn an_import_does_not_trust_what_another_profile_wants() {
         .run()
         .code(7);
 }
+
+#[test]
+fn what_runs_under_exec_asks_for_trust_like_its_caller() {
+    let project = Project::new();
+    project.write(
+        "credchain.toml",
+        "[credentials.a]\nsecret = false\ndefault = \"v\"\n\
+         [profiles.hidden.chain]\ndefault = [\"evil\"]\n\
+         [profiles.hidden.providers.evil]\ntype = \"command\"\nprogram = \"/bin/true\"\n",
+    );
+    // Another profile, and another configuration in the same place while the program runs.
+    project
+        .sh("resolve exec -- resolve get b --profile hidden")
+        .run()
+        .code(7);
+    let changed = "[chain]\ndefault = [\"evil\"]\n[credentials.b]\n\
+                   [providers.evil]\ntype = \"command\"\nprogram = \"/bin/true\"\n";
+    project.write("changed.toml", changed);
+    project
+        .sh("resolve exec -- sh -c 'mv changed.toml credchain.toml && resolve get b'")
+        .run()
+        .code(7);
+}
+
+#[test]
+fn what_runs_under_exec_elsewhere_finds_the_same_configuration() {
+    let project = Project::new();
+    project.write(
+        "credchain.toml",
+        "[credentials.a]\nsecret = false\ndefault = \"v\"\n",
+    );
+    project
+        .sh("resolve exec -- sh -c 'cd / && resolve get a'")
+        .run()
+        .success()
+        .stdout_is("v");
+}

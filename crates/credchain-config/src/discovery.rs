@@ -35,6 +35,9 @@ pub struct Discovery {
     /// The file that the user named, by `--config` or `CREDCHAIN_CONFIG`: no search, no trust
     /// needed.
     pub explicit: Option<PathBuf>,
+    /// The file that a `resolve` around this one had found, by `CREDCHAIN_FOUND_CONFIG`: no
+    /// search, but the same question of trust as if it had been found here.
+    pub found: Option<PathBuf>,
     /// The profile, by `--profile` or `CREDCHAIN_PROFILE`.
     pub profile: Option<String>,
     /// The environment, for `CREDCHAIN_…` settings.
@@ -69,6 +72,10 @@ impl Discovery {
                 .get("CREDCHAIN_CONFIG")
                 .filter(|path| !path.is_empty())
                 .map(PathBuf::from),
+            found: environment
+                .get("CREDCHAIN_FOUND_CONFIG")
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute()),
             profile: environment.text("CREDCHAIN_PROFILE"),
             config_home: home("XDG_CONFIG_HOME", ".config"),
             state_home: home("XDG_STATE_HOME", ".local/state"),
@@ -112,7 +119,7 @@ impl Discovery {
         let user = user_path.and_then(|path| take(self.read(&path)));
         let main = take(match &self.explicit {
             Some(path) => self.read_explicit(path),
-            None => self.search(),
+            None => self.found_before().unwrap_or_else(|| self.search()),
         });
         // The profile and the file that was used are handed on to nested commands, which must
         // see the same settings: so a file that was named has its local companion too.
@@ -135,6 +142,12 @@ impl Discovery {
         } else {
             Err(problems)
         }
+    }
+
+    /// The file that was found around this run, if it is still there.
+    fn found_before(&self) -> Option<Result<Option<Arc<SourceFile>>, Diagnostic>> {
+        let read = self.read(self.found.as_ref()?);
+        (!matches!(read, Ok(None))).then_some(read)
     }
 
     fn search(&self) -> Result<Option<Arc<SourceFile>>, Diagnostic> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use credchain_core::{
     Capabilities, Context, Credential, CredentialSource, Error, Kind, Link, LinkName, ManualClock,
-    Memory, Name, Provider, Reference, Resolver, Result, Secret, Value, async_trait,
+    Memory, Name, Provider, Reference, Resolver, ResolverBuilder, Result, Secret, Value,
+    async_trait,
 };
 
 fn name(text: &str) -> Name {
@@ -94,9 +95,9 @@ fn repeating(memory: Memory, depth: usize, times: usize) -> Resolver {
         .credential(Credential::new(name("t0")));
     (1..=depth)
         .map(repeated)
-        .fold(builder, |builder, one| builder.credential(one))
+        .fold(builder, ResolverBuilder::credential)
         .build()
-        .unwrap()
+        .expect("templates without a circle")
 }
 
 #[tokio::test]

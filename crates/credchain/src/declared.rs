@@ -110,14 +110,15 @@ impl Credchain {
             "CREDCHAIN_PROFILE",
             OsString::from(self.project().profile.clone()),
         )];
-        // SECURITY: a file named by this variable is the user's own word. Handing on the path of
-        // an untrusted configuration would make it a trusted one for every nested `resolve`.
-        if let Some(file) = self
-            .loaded()
-            .project_file()
-            .filter(|_| self.verdict().is_trusted())
-        {
-            variables.push(("CREDCHAIN_CONFIG", file.path().as_os_str().to_owned()));
+        // SECURITY: a file named by `CREDCHAIN_CONFIG` is the user's own word, whatever it says by
+        // the time it is read again. What was only found is to be asked about like here.
+        let variable = if self.loaded().explicit {
+            "CREDCHAIN_CONFIG"
+        } else {
+            "CREDCHAIN_FOUND_CONFIG"
+        };
+        if let Some(file) = self.loaded().project_file() {
+            variables.push((variable, file.path().as_os_str().to_owned()));
         }
         variables
     }

@@ -128,9 +128,12 @@ impl World {
     fn new(app: &App) -> Self {
         let all = app.env().all().into_iter();
         let own = all.filter(|(name, _)| {
-            !name
-                .to_str()
-                .is_some_and(|name| matches!(name, "CREDCHAIN_CONFIG" | "CREDCHAIN_PROFILE"))
+            !name.to_str().is_some_and(|name| {
+                matches!(
+                    name,
+                    "CREDCHAIN_CONFIG" | "CREDCHAIN_FOUND_CONFIG" | "CREDCHAIN_PROFILE"
+                )
+            })
         });
         Self {
             env: Environment::fixed(own),
