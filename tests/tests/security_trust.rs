@@ -101,3 +101,24 @@ fn what_runs_under_exec_elsewhere_finds_the_same_configuration() {
         .success()
         .stdout_is("v");
 }
+
+#[test]
+fn a_configuration_that_has_values_stored_in_clear_is_told() {
+    let project = Project::new();
+    project.write(
+        "credchain.toml",
+        "[chain]\nwrite = \"dotenv\"\n[credentials.a]\n",
+    );
+    project
+        .resolve(["set", "a"])
+        .stdin("s3cret")
+        .run()
+        .success()
+        .stderr_contains("`dotenv` keeps values in clear");
+    project
+        .resolve(["set", "a", "--to", "dotenv"])
+        .stdin("s3cret")
+        .run()
+        .success()
+        .stderr_lacks("in clear");
+}

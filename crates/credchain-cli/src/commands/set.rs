@@ -142,6 +142,19 @@ fn trimmed(mut bytes: Zeroizing<Vec<u8>>, trim: bool, app: &App) -> Secret {
     Secret::new(std::mem::take(&mut *bytes))
 }
 
+/// SECURITY: `[chain] write` may be the word of whoever wrote the repository.
+fn warn_of_clear_text(credchain: &Credchain, link: &LinkName, app: &App) {
+    let clear = credchain
+        .resolver()
+        .link(link)
+        .is_some_and(|link| !link.provider().capabilities().encrypted);
+    if clear && !app.output().is_json() {
+        app.output().warn(&format!(
+            "`{link}` keeps values in clear; it is used because `[chain] write` says so"
+        ));
+    }
+}
+
 /// Stores a value and says where it went.
 pub(crate) fn store(
     credchain: &Credchain,
@@ -154,6 +167,9 @@ pub(crate) fn store(
     let address = target.address(credchain, to)?;
     refuse_empty(credchain, target, value)?;
     let options = &checked(credchain, &address, options)?;
+    if to.is_none() && matches!(target, Target::Named(_)) {
+        warn_of_clear_text(credchain, &address.link, app);
+    }
     let (version, shadowed_by) = match target {
         Target::At(address) => (
             credchain::block_on(credchain.set_at(address, value, options))??,
