@@ -38,10 +38,9 @@ fn describe(resolve: &Path, words: &mut Vec<String>, page: &mut String) -> Outco
     // What every command takes is shown once.
     let mut common = false;
     for line in help.trim_end().lines() {
-        common = match line.is_empty() || line.starts_with(' ') {
-            true => common,
-            false => line == "Global options:" && !words.is_empty(),
-        };
+        if !line.is_empty() && !line.starts_with(' ') {
+            common = line == "Global options:" && !words.is_empty();
+        }
         if common {
             continue;
         }
