@@ -150,3 +150,22 @@ fn a_store_of_an_untrusted_link_is_not_opened_for_its_recipients() {
     project.resolve(["recipients", "list"]).run().code(7);
     project.resolve(["list"]).run().code(7);
 }
+
+#[test]
+fn trust_names_the_program_that_it_is_asked_for() {
+    let project = Project::new();
+    project.write(
+        "credchain.toml",
+        "[chain]\ndefault = [\"tool\"]\n[providers.tool]\ntype = \"command\"\n\
+         program = \"sh\"\nget = [\"-c\", \"true\"]\n",
+    );
+    project
+        .resolve(["trust", "--show"])
+        .run()
+        .stdout_contains("it runs `sh`");
+    project
+        .resolve(["get", "x"])
+        .run()
+        .code(7)
+        .stderr_contains("it runs `sh`");
+}

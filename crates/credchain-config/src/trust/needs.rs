@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use credchain_core::{At, Name, TrustNeed};
+use credchain_core::{At, Name, TrustNeed, printable};
 
 use super::variables::is_loader_variable;
 use super::{Untrusted, What};
@@ -119,15 +119,25 @@ fn link(provider: &ProviderSpec, root: &Root, expand: &dyn Fn(&str) -> String) -
             .iter()
             .find(|path| !root.holds(&expand(path)))
             .map(|_| "it reads outside the project".into()),
-        _ => Some(always(&provider.type_name)),
+        _ => Some(always(provider)),
     }
 }
 
-fn always(type_name: &str) -> String {
-    match type_name {
-        "command" => "it runs a program".into(),
+/// Names what matters for the decision: which program, which server.
+fn always(provider: &ProviderSpec) -> String {
+    let named = |key: &str| provider.settings.text(key).ok().flatten().map(printable);
+    match provider.type_name.as_str() {
+        "command" => match (named("program"), named("preset")) {
+            (Some(program), _) => format!("it runs `{program}`"),
+            (None, Some(preset)) => format!("it runs the program of the preset `{preset}`"),
+            (None, None) => "it runs a program".into(),
+        },
         "keyring" => "it can read what belongs to other projects".into(),
-        "vault" | "aws" | "gcp" | "azure" => "it logs in to a server".into(),
+        // An address with an `@` may have a password before it.
+        "vault" | "aws" | "gcp" | "azure" => match named("address") {
+            Some(address) if !address.contains('@') => format!("it logs in to `{address}`"),
+            _ => "it logs in to a server".into(),
+        },
         other => format!("`{other}` may run programs or use the network"),
     }
 }
