@@ -1,5 +1,6 @@
 //! Values that a program gets as a file: in memory, for this user, for as long as it runs.
 
+#[cfg(target_os = "linux")]
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ use credchain::{Environment, Error, Kind, Name, Secret};
 pub(crate) struct SecretFiles {
     runtime: Option<PathBuf>,
     directory: Option<tempfile::TempDir>,
+    #[cfg(target_os = "linux")]
     anonymous: Vec<File>,
 }
 
@@ -25,6 +27,7 @@ impl SecretFiles {
         Self {
             runtime,
             directory: None,
+            #[cfg(target_os = "linux")]
             anonymous: Vec::new(),
         }
     }
