@@ -82,7 +82,6 @@ pub(crate) enum Flaw {
     LogsItTheOldWay,
     NamesASpanAfterIt,
     DebugShowsItsToken,
-    SaysTwoLines,
     SaysAFullStop,
     SaysTooMuch,
     NeedsItsFirstRuntime,
@@ -271,7 +270,6 @@ impl Flawed {
             Flaw::CauseShowsBytes => {
                 error.with_source(std::io::Error::other(format!("{:?}", shown.as_bytes())))
             }
-            Flaw::SaysTwoLines => Error::new(error.kind(), "one\ntwo"),
             Flaw::SaysAFullStop => Error::new(error.kind(), "it is not there."),
             Flaw::SaysTooMuch => Error::new(error.kind(), "blah ".repeat(1000)),
             _ => error,

@@ -91,7 +91,6 @@ const FLAWS: &[(Flaw, &str)] = &[
     (Flaw::LogsItTheOldWay, "shows_no_secret"),
     (Flaw::NamesASpanAfterIt, "shows_no_secret"),
     (Flaw::DebugShowsItsToken, "shows_no_secret"),
-    (Flaw::SaysTwoLines, "errors_are_one_short_line"),
     (Flaw::SaysAFullStop, "errors_are_one_short_line"),
     (Flaw::SaysTooMuch, "errors_are_one_short_line"),
     (
