@@ -99,7 +99,7 @@ mod tests {
     fn settings(table: serde_json::Value) -> Result<Settings> {
         let setup = Setup::new(LinkName::literal("file"))
             .with_settings(Table::from_json(table))
-            .in_project(Project::new("demo", "/work/deep").with_root("/work"));
+            .in_project(Project::new("demo", "/project/deep").with_root("/project"));
         Settings::new(&setup)
     }
 
@@ -123,7 +123,7 @@ mod tests {
         let set = settings(json!({"path": "secrets/{profile}"})).unwrap();
         assert_eq!(
             set.directory(&systemd("/run/c")),
-            Path::new("/work/secrets/default")
+            Path::new("/project/secrets/default")
         );
         let unset = settings(json!({})).unwrap();
         assert_eq!(unset.directory(&systemd("/run/c")), Path::new("/run/c"));
