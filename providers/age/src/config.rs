@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     fn settings(table: Value) -> Result<StoreSettings> {
-        let mut project = Project::new("pipeline", "/work").with_root("/project");
+        let mut project = Project::new("pipeline", "/elsewhere").with_root("/project");
         project.config_home = Some("/home/me/.config/credchain".into());
         let env = Environment::fixed([("HOME", "/home/me")]);
         StoreSettings::from_setup(
@@ -276,7 +276,7 @@ mod tests {
                 .with_settings(Settings::from_json(
                     json!({"path": "{project}/credchain.age"}),
                 ))
-                .in_project(Project::new(name, "/work"));
+                .in_project(Project::new(name, "/elsewhere"));
             let error = StoreSettings::from_setup(&setup).unwrap_err();
             assert_eq!(error.kind(), Kind::Misconfigured, "{name}");
         }
