@@ -54,7 +54,7 @@ impl credchain::Prompt for TerminalPrompt {
         if let Some(progress) = &self.0 {
             progress.pause();
         }
-        match ask_secret(question) {
+        match ask_secret(&format!("{question}: ")) {
             Ok(secret) => Ok(Some(secret)),
             Err(Failure::Interrupted) => Ok(None),
             Err(_) => Err(Error::new(
