@@ -216,3 +216,19 @@ fn ctrl_c_after_the_editor_leaves_no_file_behind() {
     let seen = String::from_utf8(project.read("seen")).unwrap();
     assert!(!std::path::Path::new(seen.trim()).exists());
 }
+
+#[test]
+fn ctrl_c_at_a_providers_question_is_an_interruption_like_any_other() {
+    let project = Project::new();
+    project
+        .resolve(["init", "--passphrase"])
+        .env("CREDCHAIN_PASSPHRASE", "correct horse battery")
+        .run()
+        .success();
+    Terminal::new(project.resolve(["get", "api_key"]))
+        .expect("Passphrase of")
+        .types("\x03")
+        .run()
+        .code(130)
+        .shows("interrupted");
+}

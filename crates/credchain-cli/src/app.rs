@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use credchain::{Context, Credchain, Environment, Error, Kind, Name, Resolution};
 
@@ -18,6 +19,7 @@ pub(crate) struct App {
     global: Global,
     output: Output,
     progress: Progress,
+    interrupted: Arc<AtomicBool>,
 }
 
 impl App {
@@ -27,7 +29,14 @@ impl App {
             global,
             output,
             progress,
+            interrupted: Arc::default(),
         }
+    }
+
+    /// Whether the user pressed Ctrl-C when a provider asked for something. Whatever came of the
+    /// missing answer is then of no interest.
+    pub(crate) fn was_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
     }
 
     /// How to speak to the user.
@@ -59,7 +68,8 @@ impl App {
         let interactive = self.interactive();
         let mut context = Context::system().with_interactive(interactive);
         if interactive {
-            context = context.with_prompt(Arc::new(TerminalPrompt::new(self.progress.clone())));
+            let prompt = TerminalPrompt::new(self.progress.clone(), self.interrupted.clone());
+            context = context.with_prompt(Arc::new(prompt));
         }
         let mut opener = Credchain::opener().context(context);
         if let Some(config) = &self.global.config {

@@ -38,7 +38,9 @@ fn main() -> ExitCode {
     log::start(&global);
     let output = Output::new(&global);
     let own_codes = command.uses_childs_codes();
-    match commands::run(command, &App::new(global, output.clone())) {
+    let app = App::new(global, output.clone());
+    match commands::run(command, &app) {
+        _ if app.was_interrupted() => finish(&Failure::Interrupted, &output, own_codes),
         Ok(code) => code,
         Err(failure) => finish(&failure, &output, own_codes),
     }

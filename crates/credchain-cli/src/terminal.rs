@@ -5,6 +5,9 @@ mod console;
 #[cfg(unix)]
 mod unix;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use credchain::{Error, Kind, Secret};
 
 #[cfg(not(unix))]
@@ -40,23 +43,32 @@ fn reading(error: std::io::Error) -> Failure {
 
 /// The prompt handed to providers, for passphrases.
 #[derive(Debug, Default)]
-pub(crate) struct TerminalPrompt(Option<Progress>);
+pub(crate) struct TerminalPrompt {
+    progress: Option<Progress>,
+    interrupted: Arc<AtomicBool>,
+}
 
 impl TerminalPrompt {
-    /// Asks on the terminal, after clearing what is shown there while waiting.
-    pub(crate) fn new(progress: Progress) -> Self {
-        Self(Some(progress))
+    /// Asks on the terminal, after clearing what is shown there while waiting; remembers a Ctrl-C.
+    pub(crate) fn new(progress: Progress, interrupted: Arc<AtomicBool>) -> Self {
+        Self {
+            progress: Some(progress),
+            interrupted,
+        }
     }
 }
 
 impl credchain::Prompt for TerminalPrompt {
     fn secret(&self, question: &str) -> credchain::Result<Option<Secret>> {
-        if let Some(progress) = &self.0 {
+        if let Some(progress) = &self.progress {
             progress.pause();
         }
         match ask_secret(&format!("{question}: ")) {
             Ok(secret) => Ok(Some(secret)),
-            Err(Failure::Interrupted) => Ok(None),
+            Err(Failure::Interrupted) => {
+                self.interrupted.store(true, Ordering::Relaxed);
+                Ok(None)
+            }
             Err(_) => Err(Error::new(
                 Kind::Unauthenticated,
                 "there is no terminal to ask on",
