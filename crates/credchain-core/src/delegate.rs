@@ -29,7 +29,7 @@ macro_rules! delegate_provider {
         { $($own:tt)* }
     ) => {
         $crate::delegate_provider! {
-            @next [capabilities get get_many set delete list describe locate as_leased as_versioned]
+            @next [capabilities get get_many set delete list describe identity locate as_leased as_versioned]
             [$($over)*] [$wrapper] [$this] [$inner] { $($own)* }
         }
     };
@@ -51,6 +51,7 @@ macro_rules! delegate_provider {
     (@seek delete [delete $($o:ident)*] $r:tt $v:tt $w:tt $t:tt $i:tt $b:tt) => { $crate::delegate_provider! { @next $r $v $w $t $i $b } };
     (@seek list [list $($o:ident)*] $r:tt $v:tt $w:tt $t:tt $i:tt $b:tt) => { $crate::delegate_provider! { @next $r $v $w $t $i $b } };
     (@seek describe [describe $($o:ident)*] $r:tt $v:tt $w:tt $t:tt $i:tt $b:tt) => { $crate::delegate_provider! { @next $r $v $w $t $i $b } };
+    (@seek identity [identity $($o:ident)*] $r:tt $v:tt $w:tt $t:tt $i:tt $b:tt) => { $crate::delegate_provider! { @next $r $v $w $t $i $b } };
     (@seek locate [locate $($o:ident)*] $r:tt $v:tt $w:tt $t:tt $i:tt $b:tt) => { $crate::delegate_provider! { @next $r $v $w $t $i $b } };
     (@seek as_leased [as_leased $($o:ident)*] $r:tt $v:tt $w:tt $t:tt $i:tt $b:tt) => { $crate::delegate_provider! { @next $r $v $w $t $i $b } };
     (@seek as_versioned [as_versioned $($o:ident)*] $r:tt $v:tt $w:tt $t:tt $i:tt $b:tt) => { $crate::delegate_provider! { @next $r $v $w $t $i $b } };
@@ -114,6 +115,14 @@ macro_rules! delegate_provider {
             async fn describe(&self, reference: &$crate::Reference, cx: &$crate::Context) -> $crate::Result<$crate::Description> {
                 let $this = self;
                 $crate::Provider::describe(&*$inner, reference, cx).await
+            }
+        } }
+    };
+    (@seek identity [] $r:tt $v:tt $w:tt [$this:ident] [$inner:expr] { $($b:tt)* }) => {
+        $crate::delegate_provider! { @next $r $v $w [$this] [$inner] { $($b)*
+            async fn identity(&self, cx: &$crate::Context) -> $crate::Result<$crate::Identity> {
+                let $this = self;
+                $crate::Provider::identity(&*$inner, cx).await
             }
         } }
     };

@@ -32,6 +32,7 @@ mod delegate;
 mod error;
 pub mod files;
 pub mod layers;
+mod leases;
 mod memory;
 mod name;
 mod naming;
@@ -60,13 +61,14 @@ pub use crate::chain::{Chain, Link};
 pub use crate::clock::{Clock, ManualClock};
 pub use crate::context::{Context, Environment, Prompt};
 pub use crate::error::{Error, Kind, Result};
+pub use crate::leases::Leases;
 pub use crate::memory::Memory;
 pub use crate::name::{LinkName, Name, NameError};
 pub use crate::naming::{At, Naming};
 pub use crate::printable::printable;
 pub use crate::provider::{
-    Capabilities, Description, Empty, Expect, Lease, Leased, Listed, Provider, SetOptions,
-    VersionState, Versioned,
+    Capabilities, Description, Empty, Expect, Identity, Lease, Leased, Listed, Provider,
+    SetOptions, VersionState, Versioned,
 };
 pub use crate::reaction::{Reaction, Reactions};
 pub use crate::reference::{Address, Reference, Version};

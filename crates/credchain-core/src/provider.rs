@@ -106,6 +106,16 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
         })
     }
 
+    /// Tells who the backend takes this program for, logging in if need be: what a person who
+    /// wonders why something is refused wants to know first.
+    ///
+    /// # Contract
+    /// - Nothing in it is a secret: no token, no key.
+    async fn identity(&self, cx: &Context) -> Result<Identity> {
+        let _ = cx;
+        Err(Error::unsupported("telling who is logged in"))
+    }
+
     /// Where this provider keeps a credential by convention, best place first; nothing if it
     /// has no place for it. The default is the credential's name.
     ///
@@ -319,6 +329,29 @@ pub struct Description {
     pub metadata: BTreeMap<String, String>,
 }
 
+/// Who a backend takes this program for; see [`Provider::identity`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Identity {
+    /// The name of a user, role or token, as the backend writes it.
+    pub name: String,
+    /// When the login ends, if it does.
+    pub expires: Option<SystemTime>,
+    /// What else may be shown, such as the names of policies.
+    pub details: BTreeMap<String, String>,
+}
+
+impl Identity {
+    /// Somebody of this name.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            expires: None,
+            details: BTreeMap::new(),
+        }
+    }
+}
+
 /// The leases of a backend whose values expire unless renewed.
 #[async_trait]
 pub trait Leased: Send + Sync {
@@ -327,6 +360,20 @@ pub trait Leased: Send + Sync {
 
     /// Ends a lease, and with it the value bound to it.
     async fn revoke(&self, lease: &str, cx: &Context) -> Result<()>;
+
+    /// Goes on renewing, on the current runtime, what this provider holds: the runtime that it
+    /// was read on may be gone. Nothing by default, which suits a provider that holds nothing;
+    /// [`Leases`](crate::Leases) is the way to hold something.
+    fn resume(&self, cx: &Context) {
+        let _ = cx;
+    }
+
+    /// Ends what this provider holds, because nobody is going to use it any more: revokes it if
+    /// the provider's settings ask for that. Nothing by default.
+    async fn close(&self, cx: &Context) -> Result<()> {
+        let _ = cx;
+        Ok(())
+    }
 }
 
 /// A granted lease.

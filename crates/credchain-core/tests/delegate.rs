@@ -13,8 +13,9 @@ use credchain_core::layers::{
     RetrySettings, Timeout, wrap,
 };
 use credchain_core::{
-    Capabilities, Context, Description, Expect, Lease, Leased, Listed, Naming, Provider, Reference,
-    Result, Secret, SetOptions, Version, VersionState, Versioned, async_trait, delegate_provider,
+    Capabilities, Context, Description, Error, Expect, Identity, Kind, Lease, Leased, Listed,
+    Naming, Provider, Reference, Result, Secret, SetOptions, Version, VersionState, Versioned,
+    async_trait, delegate_provider,
 };
 
 /// The methods of the traits, in one place: the enum, its names, and the question that goes with
@@ -42,11 +43,14 @@ methods! {
     Delete "delete"
     List "list"
     Describe "describe"
+    Identity "identity"
     Locate "locate"
     AsLeased "as_leased"
     AsVersioned "as_versioned"
     Renew "renew"
     Revoke "revoke"
+    Resume "resume"
+    Close "close"
     Versions "versions"
     Stage "stage"
     Disable "disable"
@@ -74,6 +78,7 @@ async fn ask(method: Method, provider: &dyn Provider, cx: &Context) -> String {
         Method::Delete => format!("{:?}", provider.delete(&a, cx).await),
         Method::List => format!("{:?}", provider.list(Some("do"), cx).await),
         Method::Describe => format!("{:?}", provider.describe(&b, cx).await),
+        Method::Identity => format!("{:?}", provider.identity(cx).await),
         Method::Locate => {
             format!(
                 "{:?}",
@@ -87,6 +92,11 @@ async fn ask(method: Method, provider: &dyn Provider, cx: &Context) -> String {
             leased().renew("l1", Duration::from_secs(5), cx).await
         ),
         Method::Revoke => format!("{:?}", leased().revoke("l1", cx).await),
+        Method::Resume => {
+            leased().resume(cx);
+            String::new()
+        }
+        Method::Close => format!("{:?}", leased().close(cx).await),
         Method::Versions => format!("{:?}", versioned().versions(&a, cx).await),
         Method::Stage => format!("{:?}", versioned().stage(&a, &version, "current", cx).await),
         Method::Disable => format!("{:?}", versioned().disable(&a, &version, cx).await),
@@ -176,6 +186,11 @@ impl Provider for Recorder {
         Ok(description)
     }
 
+    async fn identity(&self, _: &Context) -> Result<Identity> {
+        self.note(Method::Identity, String::new());
+        Ok(Identity::new("somebody"))
+    }
+
     fn locate(&self, naming: &Naming) -> Vec<Reference> {
         self.note(Method::Locate, format!("{naming:?}"));
         vec![at("located")]
@@ -202,6 +217,15 @@ impl Leased for Recorder {
     async fn revoke(&self, lease: &str, _: &Context) -> Result<()> {
         self.note(Method::Revoke, lease.to_owned());
         Ok(())
+    }
+
+    fn resume(&self, _: &Context) {
+        self.note(Method::Resume, String::new());
+    }
+
+    async fn close(&self, _: &Context) -> Result<()> {
+        self.note(Method::Close, String::new());
+        Err(Error::new(Kind::Denied, "nothing can be closed"))
     }
 }
 

@@ -13,8 +13,10 @@ pub(super) enum Op<'a> {
     Delete(&'a Reference),
     List,
     Describe(&'a Reference),
+    Identity,
     Renew,
     Revoke(&'a str),
+    Close,
     Versions,
     /// `stage`, `disable` or `destroy`.
     ChangeVersion(&'a Reference),
@@ -27,6 +29,8 @@ pub(super) enum Change<'a> {
     Path(&'a str),
     /// Whatever is bound to this lease.
     Lease(&'a str),
+    /// Whatever is bound to any lease.
+    Leases,
 }
 
 /// A request that can be made any number of times.
@@ -48,7 +52,9 @@ impl<'a> Op<'a> {
             | Self::GetMany(_)
             | Self::List
             | Self::Describe(_)
+            | Self::Identity
             | Self::Renew
+            | Self::Close
             | Self::Versions => true,
             Self::Set(_, options) => {
                 options.idempotency_key.is_some() || options.expect != Expect::Any
@@ -64,6 +70,7 @@ impl<'a> Op<'a> {
                 Some(Change::Path(reference.path()))
             }
             Self::Revoke(lease) => Some(Change::Lease(lease)),
+            Self::Close => Some(Change::Leases),
             _ => None,
         }
     }
@@ -78,6 +85,15 @@ impl<'a> Op<'a> {
 }
 
 impl Change<'_> {
+    /// Whether it concerns what is bound to `lease`.
+    pub(super) fn concerns_lease(self, lease: &str) -> bool {
+        match self {
+            Self::Path(_) => false,
+            Self::Lease(changed) => changed == lease,
+            Self::Leases => true,
+        }
+    }
+
     /// Whether it concerns what is at `path`.
     ///
     /// A relative path and an absolute one can name the same place, and only the backend knows
@@ -130,7 +146,7 @@ macro_rules! layer {
     ($layer:ty, reads { $($reads:tt)* }) => {
         $crate::delegate_provider! {
             impl Provider for $layer, through |this| this.inner,
-            overrides [get get_many set delete list describe as_leased as_versioned] {
+            overrides [get get_many set delete list describe identity as_leased as_versioned] {
                 $($reads)*
 
                 async fn set(
@@ -183,6 +199,14 @@ macro_rules! layer {
                     .await
                 }
 
+                async fn identity(&self, cx: &$crate::Context) -> $crate::Result<$crate::Identity> {
+                    let inner = &self.inner;
+                    self.around(cx, $crate::layers::around::Op::Identity, move |cx| {
+                        Box::pin(async move { inner.identity(&cx).await })
+                    })
+                    .await
+                }
+
                 fn as_leased(&self) -> Option<&dyn $crate::Leased> {
                     self.inner.as_leased().map(|_| self as &dyn $crate::Leased)
                 }
@@ -215,6 +239,20 @@ macro_rules! layer {
                 let inner = self.inner.as_leased().ok_or_else($crate::layers::around::no_leases)?;
                 self.around(cx, $crate::layers::around::Op::Revoke(lease), move |cx| {
                     Box::pin(async move { inner.revoke(lease, &cx).await })
+                })
+                .await
+            }
+
+            fn resume(&self, cx: &$crate::Context) {
+                if let Some(inner) = self.inner.as_leased() {
+                    inner.resume(cx);
+                }
+            }
+
+            async fn close(&self, cx: &$crate::Context) -> $crate::Result<()> {
+                let inner = self.inner.as_leased().ok_or_else($crate::layers::around::no_leases)?;
+                self.around(cx, $crate::layers::around::Op::Close, move |cx| {
+                    Box::pin(async move { inner.close(&cx).await })
                 })
                 .await
             }

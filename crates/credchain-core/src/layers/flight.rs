@@ -259,7 +259,7 @@ impl Drop for Grounding<'_> {
         let affected = |reference: &Reference| match self.change {
             Change::Path(_) => self.change.concerns_path(reference.path()),
             // Which reference a lease belongs to is known only when the answer is there.
-            Change::Lease(_) => true,
+            Change::Lease(_) | Change::Leases => true,
         };
         self.sky
             .lock()

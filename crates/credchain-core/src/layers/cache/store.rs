@@ -164,12 +164,14 @@ impl Store {
                 |reference, _| change.concerns_path(reference.path()),
                 |reference| change.concerns_path(reference.path()),
             ),
-            Change::Lease(lease) => state.drop_where(
+            Change::Lease(_) | Change::Leases => state.drop_where(
                 |_, entry| {
-                    entry
+                    let lease = entry
                         .answer
                         .as_ref()
-                        .is_ok_and(|s| s.meta().lease.as_deref() == Some(lease))
+                        .ok()
+                        .and_then(|s| s.meta().lease.as_deref());
+                    lease.is_some_and(|lease| change.concerns_lease(lease))
                 },
                 // The lease of a read under way is not known yet.
                 |_| true,
