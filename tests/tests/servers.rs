@@ -4,7 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
-use credchain_tests::servers::{HttpApi, Postgres, Smtp, python};
+use credchain_tests::servers::{HttpApi, OpenBao, Postgres, Smtp, python};
+use serde_json::{Value, json};
 
 fn http(api: &HttpApi, authorization: &str) -> String {
     let ask = || {
@@ -83,4 +84,36 @@ fn the_mail_server_takes_mail_only_after_a_login() {
     let port = smtp.port();
     drop(smtp);
     assert!(is_free(port));
+}
+
+#[test]
+fn openbao_keeps_secrets_and_audits_who_asks() {
+    let bao = OpenBao::dev();
+    bao.mount_kv("team", 2);
+    bao.root("POST", "team/data/app", &json!({"data": {"a": "b"}}));
+    let (status, answer) = bao.api("GET", "team/data/app", bao.root_token(), &Value::Null);
+    assert_eq!((status, &answer["data"]["data"]["a"]), (200, &json!("b")));
+    assert_eq!(
+        bao.api("GET", "team/data/app", "wrong", &Value::Null).0,
+        403
+    );
+    assert_eq!(bao.count("team/data/app"), 3);
+    let port = bao.port();
+    drop(bao);
+    assert!(is_free(port));
+}
+
+#[test]
+fn openbao_with_tls_is_sealed_stopped_and_comes_back() {
+    let mut bao = OpenBao::with_tls();
+    bao.root("POST", "secret/data/app", &json!({"data": {"a": "b"}}));
+    let read = |bao: &OpenBao| bao.api("GET", "secret/data/app", bao.root_token(), &Value::Null);
+    bao.seal();
+    assert_eq!(read(&bao).0, 503);
+    bao.unseal();
+    assert_eq!(read(&bao).0, 200);
+    bao.restart();
+    assert_eq!(read(&bao).0, 503);
+    bao.unseal();
+    assert_eq!(read(&bao).1["data"]["data"]["a"], "b");
 }

@@ -4,6 +4,7 @@
 
 mod daemon;
 mod http_api;
+mod openbao;
 mod orders;
 mod postgres;
 mod smtp;
@@ -12,6 +13,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::net::TcpListener;
 
 pub use self::http_api::HttpApi;
+pub use self::openbao::OpenBao;
 pub use self::orders::Orders;
 pub use self::postgres::Postgres;
 pub use self::smtp::{Smtp, python};
