@@ -161,3 +161,27 @@ fn a_full_disk_loses_nothing() {
         "{left:?}"
     );
 }
+
+#[test]
+fn a_wrong_passphrase_is_a_locked_store() {
+    let project = Project::new();
+    project
+        .resolve(["init", "--passphrase"])
+        .env("CREDCHAIN_PASSPHRASE", "correct horse battery")
+        .run()
+        .success();
+    project
+        .resolve(["set", "api_key"])
+        .env("CREDCHAIN_PASSPHRASE", "correct horse battery")
+        .stdin(VALUE)
+        .run()
+        .success();
+    project
+        .resolve(["get", "api_key"])
+        .env("CREDCHAIN_PASSPHRASE", "wrong horse battery")
+        .secret(VALUE)
+        .run()
+        .code(4)
+        .stdout_is("")
+        .stderr_contains("hint:");
+}

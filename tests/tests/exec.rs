@@ -228,3 +228,137 @@ fn without_configuration_and_dotenv_it_says_how_to_start() {
         .code(6)
         .stderr_contains("resolve init");
 }
+
+#[test]
+fn a_nested_resolve_agrees_although_the_value_came_from_a_file() {
+    let project = project();
+    let key = project.write("key", "from-a-file");
+    for inner in [
+        "resolve get api_key",
+        "echo ${API_KEY_FILE-unset} >&2; printf %s $API_KEY",
+    ] {
+        project
+            .resolve(["exec", "--", "sh", "-c", inner])
+            .plain_env("API_KEY_FILE", &key)
+            .run()
+            .success()
+            .stdout_is("from-a-file");
+    }
+}
+
+#[test]
+fn a_nested_resolve_reads_what_was_handed_over_as_a_file() {
+    let project = Project::new();
+    project.write(
+        "credchain.toml",
+        "[chain]\ndefault = [\"env\", \"dotenv\"]\n[credentials.tls_key]\nas_file = true\n",
+    );
+    project.write(".env", "TLS_KEY='the key'\n");
+    for inner in [
+        "resolve get tls_key",
+        "resolve exec -- sh -c 'cat $TLS_KEY'",
+        "resolve exec -- resolve exec -- sh -c 'cat $TLS_KEY'",
+        "env -u CREDCHAIN_FOUND_CONFIG resolve exec --only tls_key -- sh -c 'cat $TLS_KEY'",
+    ] {
+        project
+            .resolve(["exec", "--", "sh", "-c", inner])
+            .run()
+            .success()
+            .stdout_is("the key");
+    }
+}
+
+#[test]
+fn a_name_that_is_not_declared_is_refused_with_the_nearest_that_is() {
+    let project = project();
+    project.write(".env", "API_KEY=from-dotenv\nLD_PRELOAD=/nowhere.so\n");
+    for (args, code) in [
+        (vec!["exec", "--only", "api_kye", "--", "true"], 125),
+        (vec!["export", "--only", "api_kye"], 6),
+        (vec!["check", "api_kye"], 6),
+    ] {
+        project
+            .resolve(args)
+            .run()
+            .code(code)
+            .stderr_contains("did you mean `api_key`?");
+    }
+    project
+        .resolve(["exec", "--only", "ld_preload", "--", "true"])
+        .run()
+        .code(125)
+        .stderr_contains("not declared");
+}
+
+#[test]
+fn a_variable_that_programs_obey_needs_trust_in_every_command() {
+    let bare = Project::new();
+    bare.write(".env", "API_KEY=from-dotenv\nLD_PRELOAD=/nowhere.so\n");
+    let configured = project();
+    configured.write(
+        "credchain.toml",
+        "[chain]\ndefault = [\"dotenv\"]\n[credentials.api_key]\n[credentials.ld_preload]\n",
+    );
+    configured.write(".env", "API_KEY=from-dotenv\nLD_PRELOAD=/nowhere.so\n");
+    for project in [&bare, &configured] {
+        for (args, code) in [
+            (vec!["exec", "--", "true"], 125),
+            (vec!["export"], 7),
+            (vec!["check"], 7),
+        ] {
+            let run = project.resolve(args).run().code(code);
+            let told = run.stdout() + &run.stderr();
+            assert!(told.contains("LD_PRELOAD"), "{told}");
+        }
+    }
+    configured.resolve(["trust", "--yes"]).run().success();
+    for args in [vec!["export"], vec!["check"]] {
+        configured.resolve(args).run().success();
+    }
+}
+
+#[test]
+fn a_command_line_that_cannot_be_understood_is_125_as_well() {
+    for args in [vec!["exec", "--nope", "--", "true"], vec!["exec"]] {
+        project().resolve(args).run().code(125);
+    }
+}
+
+#[test]
+fn a_signal_to_resolve_ends_the_program_and_removes_its_file() {
+    use std::process::Stdio;
+    use std::time::Duration;
+
+    let project = Project::new();
+    project.write(
+        "credchain.toml",
+        "[chain]\ndefault = [\"env\"]\n[credentials.tls_key]\nas_file = true\n",
+    );
+    let runtime = tempfile::Builder::new()
+        .permissions(std::fs::Permissions::from_mode(0o700))
+        .tempdir_in("/dev/shm")
+        .unwrap();
+    let mut command = project
+        .resolve(["exec", "--", "sh", "-c", "echo $TLS_KEY; exec sleep 100"])
+        .env("TLS_KEY", "the key of the server")
+        .plain_env("XDG_RUNTIME_DIR", runtime.path())
+        .command();
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let stdout = child.stdout.take().unwrap();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
+    assert!(std::path::Path::new(line.trim()).exists());
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let ended = (0..1000).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        child.try_wait().unwrap().is_some()
+    });
+    assert!(ended, "it went on");
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert!(!std::path::Path::new(line.trim()).exists());
+}

@@ -134,3 +134,60 @@ fn docker_and_systemd_write_their_own_forms() {
         .success()
         .stdout_is("API_KEY=\"a\\\"b\\$c\"\n");
 }
+
+#[test]
+fn github_masks_secrets_alone() {
+    let project = Project::new();
+    project.write(
+        "credchain.toml",
+        "[chain]\ndefault = [\"env\"]\n[credentials.api_key]\n\
+         [credentials.port]\nsecret = false\ndefault = \"587\"\n",
+    );
+    let file = project.write("github-env", "");
+    project
+        .resolve(["export", "--format", "github"])
+        .env("API_KEY", "s3cret-value")
+        .plain_env("GITHUB_ENV", &file)
+        .run()
+        .success()
+        .stdout_is("::add-mask::s3cret-value\n");
+    let written = String::from_utf8(project.read("github-env")).unwrap();
+    assert!(written.contains("\n587\n"), "{written}");
+}
+
+#[test]
+fn a_shell_forgets_the_file_that_a_value_came_from() {
+    let project = Project::new();
+    project.write(
+        "credchain.toml",
+        "[chain]\ndefault = [\"env\"]\n[credentials.api_key]\n",
+    );
+    project.write("key", "from-a-file");
+    project
+        .sh(
+            "export API_KEY_FILE=key; eval \"$(resolve export)\"; resolve get api_key; \
+             echo \" ${API_KEY_FILE-unset}\"",
+        )
+        .run()
+        .success()
+        .stdout_is("from-a-file unset\n");
+}
+
+#[test]
+fn other_shells_fail_like_sh_when_nothing_can_be_exported() {
+    let project = Project::new();
+    project.write(
+        "credchain.toml",
+        "[chain]\ndefault = [\"env\"]\n[credentials.api_key]\n",
+    );
+    project
+        .command("fish")
+        .args(["-c", "resolve export --format fish | source; echo $status"])
+        .run()
+        .stdout_is("1\n");
+    project
+        .resolve(["export", "--format", "pwsh"])
+        .run()
+        .code(3)
+        .stdout_is("throw 'resolve export failed'\n");
+}

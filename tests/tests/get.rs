@@ -198,10 +198,10 @@ fn a_reader_that_went_away_is_no_failure() {
     let project = Project::new();
     project.write(".env", format!("BIG={}\n", "x".repeat(3_000_000)));
     project
-        .sh("resolve get BIG | head -c1; exit ${PIPESTATUS:-0}")
+        .sh("{ resolve get BIG; echo $? >code; } | head -c1 >first; cat first code")
         .run()
         .success()
-        .stdout_is("x")
+        .stdout_is("x0\n")
         .stderr_is_empty();
 }
 
@@ -218,4 +218,82 @@ fn a_ten_mebibyte_dotenv_is_read() {
         .run()
         .success()
         .stdout_is("v".repeat(60));
+}
+
+#[test]
+fn a_typo_is_recognized_without_a_configuration_too() {
+    let project = Project::new();
+    project.write(".env", "API_KEY=from-dotenv\n");
+    for typo in ["API_KYE", "api_kye"] {
+        project
+            .resolve(["get", typo])
+            .run()
+            .code(3)
+            .stderr_contains("did you mean `API_KEY`?");
+    }
+}
+
+#[test]
+fn a_key_that_no_credential_can_have_is_named_not_swallowed() {
+    let project = Project::new();
+    project.write(".env", "API_KEY=from-dotenv\n2FA=three\n");
+    for args in [vec!["check"], vec!["export"], vec!["exec", "--", "true"]] {
+        project
+            .resolve(args)
+            .run()
+            .success()
+            .stderr_contains("key=2FA")
+            .stderr_contains("resolve init");
+    }
+}
+
+#[test]
+fn in_json_standard_error_is_one_document_or_nothing() {
+    let project = Project::new();
+    project.write(".env", "API_KEY=from-dotenv\nthis is no line\n");
+    project
+        .resolve(["--json", "get", "API_KEY"])
+        .run()
+        .success()
+        .stderr_is_empty();
+    let missing = project
+        .resolve(["--json", "get", "nope"])
+        .run()
+        .code(3)
+        .error_json();
+    assert_eq!(missing["error"]["kind"], "not_found");
+    for args in [vec!["--json", "get"], vec!["get", "--json", "--nope", "x"]] {
+        let usage = project.resolve(args).run().code(2).error_json();
+        assert_eq!(usage["version"], 1);
+        assert_eq!(usage["error"]["kind"], "usage");
+        assert_eq!(usage["error"]["code"], 2);
+    }
+}
+
+#[test]
+fn no_arguments_are_a_question_for_help() {
+    Project::new()
+        .resolve([""; 0])
+        .run()
+        .code(2)
+        .stderr_contains("Start here")
+        .stderr_contains("resolve init");
+}
+
+#[test]
+fn colour_is_for_terminals_unless_asked_for() {
+    let project = Project::new();
+    let miss = |args: &[&str]| project.resolve(args).run().code(6).stderr();
+    assert!(!miss(&["check"]).contains('\u{1b}'));
+    assert!(miss(&["--color", "always", "check"]).contains('\u{1b}'));
+    #[cfg(unix)]
+    {
+        use credchain_tests::Terminal;
+        Terminal::new(project.resolve(["check"]))
+            .run()
+            .code(6)
+            .shows("\u{1b}[1;31m");
+        let plain = project.resolve(["check"]).plain_env("NO_COLOR", "1");
+        Terminal::new(plain).run().code(6).hides("\u{1b}[1;31m");
+    }
 }

@@ -232,3 +232,22 @@ fn ctrl_c_at_a_providers_question_is_an_interruption_like_any_other() {
         .code(130)
         .shows("interrupted");
 }
+
+#[test]
+fn a_person_who_waits_is_told_so_and_a_pipe_is_not() {
+    let project = Project::new();
+    project.write(
+        "credchain.toml",
+        "[chain]\ndefault = [\"slow\"]\n[providers.slow]\ntype = \"command\"\n\
+         program = \"/bin/sh\"\nargs = [\"-c\", \"sleep 1; exit 3\"]\n[credentials.api_key]\n",
+    );
+    project.resolve(["trust", "--yes"]).run().success();
+    Terminal::new(project.resolve(["get", "api_key"]))
+        .expect("waiting for an answer")
+        .run()
+        .code(5);
+    project
+        .resolve(["get", "api_key"])
+        .run()
+        .stderr_lacks("waiting for an answer");
+}

@@ -323,3 +323,23 @@ fn two_writers_at_once_lose_nothing() {
             .stdout_is(format!("value-of-{name}"));
     }
 }
+
+#[test]
+fn earlier_versions_are_read_by_number_and_by_name() {
+    let project = project();
+    for value in ["first-value", "second-value"] {
+        set(&project, &["api_key"], value).success();
+    }
+    for (name, value) in [
+        ("api_key@previous", "first-value"),
+        ("api_key@1", "first-value"),
+        ("api_key@2", "second-value"),
+    ] {
+        project
+            .resolve(["get", name])
+            .run()
+            .success()
+            .stdout_is(value);
+    }
+    project.resolve(["get", "api_key@9"]).run().code(3);
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use credchain::{Context, Credchain, Environment, Error, Kind, Name, Resolution};
+use credchain::{Context, Credchain, Environment, Error, Kind, Name, Prompt, Resolution};
 
 use crate::cli::Global;
 use crate::failure::Failure;
@@ -63,13 +63,17 @@ impl App {
         !self.global.no_input && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
     }
 
+    /// How providers ask the person, if there is one.
+    pub(crate) fn prompt(&self) -> Option<Arc<dyn Prompt>> {
+        let prompt = || TerminalPrompt::new(self.progress.clone(), self.interrupted.clone());
+        self.interactive().then(|| Arc::new(prompt()) as _)
+    }
+
     /// Opens the project of the working directory.
     pub(crate) fn open(&self) -> Result<Credchain, Failure> {
-        let interactive = self.interactive();
-        let mut context = Context::system().with_interactive(interactive);
-        if interactive {
-            let prompt = TerminalPrompt::new(self.progress.clone(), self.interrupted.clone());
-            context = context.with_prompt(Arc::new(prompt));
+        let mut context = Context::system();
+        if let Some(prompt) = self.prompt() {
+            context = context.with_interactive(true).with_prompt(prompt);
         }
         let mut opener = Credchain::opener().context(context);
         if let Some(config) = &self.global.config {
@@ -119,9 +123,7 @@ impl App {
                 .filter(|name| credchain.is_injected(name))
                 .collect()
         } else {
-            only.iter()
-                .map(|text| Self::name(text))
-                .collect::<Result<_, _>>()?
+            chosen(only, &declared, &credchain)?
         };
         Ok((credchain, names))
     }
@@ -152,4 +154,59 @@ impl App {
     pub(crate) fn working_directory() -> Result<PathBuf, Failure> {
         std::env::current_dir().map_err(|error| Failure::io("finding the working directory", error))
     }
+}
+
+/// The declared credentials that a command line names.
+///
+/// # Errors
+/// Every name that is not declared, with what it may have been meant to be: programs get declared
+/// credentials only, since those are what trust was asked for.
+pub(crate) fn chosen(
+    texts: &[String],
+    declared: &[Name],
+    credchain: &Credchain,
+) -> Result<Vec<Name>, Failure> {
+    let names: Vec<Name> = texts
+        .iter()
+        .map(|text| App::name(text))
+        .collect::<Result<_, _>>()?;
+    let unknown: Vec<Error> = names
+        .iter()
+        .filter(|name| !declared.contains(name))
+        .map(|name| undeclared(name, declared, credchain, "it is not declared"))
+        .collect();
+    if unknown.is_empty() {
+        Ok(names)
+    } else {
+        Err(Failure::Credentials(unknown))
+    }
+}
+
+/// The refusal of a name that is not declared, with the nearest one that is.
+pub(crate) fn undeclared(
+    name: &Name,
+    declared: &[Name],
+    credchain: &Credchain,
+    message: &'static str,
+) -> Error {
+    let hint = match nearest(name, declared) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if credchain.loaded().configured => {
+            format!("add `[credentials.{name}]` to `credchain.toml`")
+        }
+        None => "`resolve init` sets up this project".to_owned(),
+    };
+    Error::new(Kind::Misconfigured, message)
+        .for_credential(name)
+        .with_hint(hint)
+}
+
+/// The declared name that was probably meant, however it was written.
+pub(crate) fn nearest<'a>(name: &Name, declared: &'a [Name]) -> Option<&'a Name> {
+    let plain = |name: &Name| name.as_str().to_ascii_lowercase().replace(['-', '.'], "_");
+    let candidates: Vec<String> = declared.iter().map(plain).collect();
+    let near =
+        credchain::config::did_you_mean(&plain(name), candidates.iter().map(String::as_str))?;
+    let at = candidates.iter().position(|candidate| candidate == near)?;
+    declared.get(at)
 }

@@ -11,6 +11,8 @@ use crate::commands::{
     check, completions, config, copy, delete, edit, exec, explain, export, generate, get, import,
     init, inject, list, man, providers, recipients, set, trust,
 };
+use crate::failure::Failure;
+use crate::output::Output;
 
 /// Credentials for scripts, pipelines and services: from the environment, `.env` files, an
 /// encrypted file or any secret store, through one ordered chain
@@ -140,13 +142,43 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<(Global, Command), ExitCod
         .map(|cli| (cli.global, cli.command))
         .map_err(|error| {
             let code = u8::try_from(error.exit_code()).unwrap_or(2);
-            // If even this cannot be printed there is nobody to tell.
-            let _ = error.print();
-            if code != 0 {
-                export::fail_early(arguments, code);
+            if code == 0 {
+                // If even help cannot be printed there is nobody to tell.
+                let _ = error.print();
+                return ExitCode::SUCCESS;
             }
-            ExitCode::from(code)
+            explain(&error, arguments);
+            export::fail_early(arguments, code);
+            // `exec` leaves all codes to its child but 125.
+            ExitCode::from(if says(arguments, "exec") { 125 } else { code })
         })
+}
+
+/// Says what is wrong with a command line, in the form that it asks for.
+fn explain(error: &clap::Error, arguments: &[OsString]) {
+    if !says(arguments, "--json") {
+        let _ = error.print();
+        return;
+    }
+    let text = error.to_string();
+    let sentence = text.lines().next().unwrap_or_default();
+    let message = sentence.strip_prefix("error: ").unwrap_or(sentence);
+    let global = Global {
+        json: true,
+        ..Global::default()
+    };
+    let failure = Failure::usage_with(message, "`resolve --help` lists commands and options");
+    Output::new(&global).failure(&failure);
+}
+
+/// Whether a word stands in a command line that could not be understood, before the program that
+/// `exec` is to run.
+fn says(arguments: &[OsString], word: &str) -> bool {
+    let own = arguments
+        .iter()
+        .skip(1)
+        .take_while(|argument| *argument != "--");
+    own.into_iter().any(|argument| argument == word)
 }
 
 /// Colour for help and usage errors, which clap prints before options are known.

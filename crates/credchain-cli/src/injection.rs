@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
-use credchain::{Credchain, Environment, Error, Kind, Name, Secret};
+use credchain::{Credchain, Environment, Error, FILES_VARIABLE, Kind, Name, Secret};
 
 use crate::app::App;
 use crate::commands::check::with_advice;
@@ -30,6 +30,8 @@ const MINIMAL: &[&str] = &[
 pub(crate) struct Injection {
     variables: BTreeMap<OsString, Secret>,
     files: SecretFiles,
+    /// Those of the variables that hold a file's path.
+    paths: Vec<String>,
 }
 
 impl Injection {
@@ -53,9 +55,11 @@ impl Injection {
         }
         let mut files = SecretFiles::new(&app.env());
         let mut variables = BTreeMap::new();
+        let mut paths = Vec::new();
         for (name, secret) in values {
             let variable = credchain.env_name(name);
             let value = if credchain.is_file(name) {
+                paths.push(variable.clone());
                 Secret::new(files.add(name, &secret)?)
             } else {
                 fits(name, &variable, &secret)?;
@@ -63,7 +67,11 @@ impl Injection {
             };
             variables.insert(variable.into(), value);
         }
-        Ok(Self { variables, files })
+        Ok(Self {
+            variables,
+            files,
+            paths,
+        })
     }
 
     /// Runs the program in `environment`.
@@ -87,6 +95,7 @@ impl Injection {
             !own.iter().any(|variable| name == *variable)
                 && (!clean || MINIMAL.iter().any(|variable| name == *variable))
                 && !self.variables.contains_key(name)
+                && !self.is_detour(name)
         };
         let mut environment: Vec<_> = caller
             .all()
@@ -94,7 +103,14 @@ impl Injection {
             .filter(|(name, _)| keep(name))
             .collect();
         // A nested `resolve` is to agree with this one.
-        for (name, value) in credchain.nested_variables() {
+        let inherited = caller.text(FILES_VARIABLE).filter(|_| !clean);
+        let mut nested = credchain.nested_variables();
+        nested.extend(
+            self.path_variables(inherited)
+                .map(|list| (FILES_VARIABLE, list)),
+        );
+        environment.retain(|(existing, _)| existing != FILES_VARIABLE);
+        for (name, value) in nested {
             environment.retain(|(existing, _)| existing != name);
             environment.push((name.into(), value));
         }
@@ -104,6 +120,27 @@ impl Injection {
                 .map(|(name, secret)| (name.clone(), to_os(secret.expose()))),
         );
         environment
+    }
+
+    /// Whether it is `NAME_FILE` of an injected `NAME`: both together are a contradiction, for a
+    /// nested `resolve` as for every program that knows the convention.
+    fn is_detour(&self, variable: &OsStr) -> bool {
+        let direct = variable
+            .to_str()
+            .and_then(|text| text.strip_suffix("_FILE"));
+        direct.is_some_and(|direct| self.variables.contains_key(OsStr::new(direct)))
+    }
+
+    /// The variables that hold a path instead of a value: those of this run, and those that this
+    /// process got and hands on.
+    fn path_variables(&self, inherited: Option<String>) -> Option<OsString> {
+        let inherited = inherited.unwrap_or_default();
+        let handed_on = inherited
+            .split(',')
+            .filter(|name| !name.is_empty() && !self.variables.contains_key(OsStr::new(name)));
+        let own = self.paths.iter().map(String::as_str);
+        let list: Vec<&str> = handed_on.chain(own).collect();
+        (!list.is_empty()).then(|| list.join(",").into())
     }
 }
 

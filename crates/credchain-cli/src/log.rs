@@ -14,6 +14,8 @@ use crate::output::printable;
 pub(crate) fn start(global: &Global) {
     let level = match (global.quiet, global.verbose) {
         (true, _) => Level::ERROR,
+        // Standard error is to hold one document or nothing, unless somebody asks for more.
+        (false, 0) if global.json => Level::ERROR,
         (false, 0) => Level::WARN,
         (false, 1) => Level::DEBUG,
         (false, _) => Level::TRACE,

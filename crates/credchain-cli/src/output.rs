@@ -83,13 +83,17 @@ impl Output {
 
     /// The same for text that has its colours, and is known to be harmless.
     pub(crate) fn rendered(&self, text: &str) {
-        if !self.quiet {
+        if !self.quiet && !self.json {
             self.words(text);
         }
     }
 
-    /// Warns, even when asked to be quiet.
+    /// Warns, even when asked to be quiet; not in JSON, where standard error holds one document
+    /// or nothing.
     pub(crate) fn warn(&self, text: &str) {
+        if self.json {
+            return;
+        }
         self.words(&format!(
             "{} {}",
             self.err_style(Style::Warning, "warning:"),

@@ -42,9 +42,9 @@ fn reading(error: std::io::Error) -> Failure {
 }
 
 /// The prompt handed to providers, for passphrases.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct TerminalPrompt {
-    progress: Option<Progress>,
+    progress: Progress,
     interrupted: Arc<AtomicBool>,
 }
 
@@ -52,7 +52,7 @@ impl TerminalPrompt {
     /// Asks on the terminal, after clearing what is shown there while waiting; remembers a Ctrl-C.
     pub(crate) fn new(progress: Progress, interrupted: Arc<AtomicBool>) -> Self {
         Self {
-            progress: Some(progress),
+            progress,
             interrupted,
         }
     }
@@ -60,9 +60,7 @@ impl TerminalPrompt {
 
 impl credchain::Prompt for TerminalPrompt {
     fn secret(&self, question: &str) -> credchain::Result<Option<Secret>> {
-        if let Some(progress) = &self.progress {
-            progress.pause();
-        }
+        self.progress.pause();
         match ask_secret(&format!("{question}: ")) {
             Ok(secret) => Ok(Some(secret)),
             Err(Failure::Interrupted) => {

@@ -119,6 +119,11 @@ impl Context {
     }
 }
 
+/// Names, separated by commas, the environment variables that hold the path of a file with the
+/// value, and not the value itself. `resolve exec` sets it for credentials with `as_file`, so that
+/// a nested `resolve` finds the value.
+pub const FILES_VARIABLE: &str = "CREDCHAIN_FILES";
+
 /// Environment variables: the process's, read when asked, or a fixed set.
 ///
 /// ```

@@ -23,10 +23,18 @@ impl Credchain {
         let cx = self.resolver().context();
         match block_on(link.provider().list(None, &cx))? {
             Ok(listed) => {
-                let mut names: Vec<Name> = listed
-                    .iter()
-                    .filter_map(|entry| entry.reference.path().parse().ok())
-                    .collect();
+                let mut names = Vec::with_capacity(listed.len());
+                for key in listed.iter().map(|entry| entry.reference.path()) {
+                    match key.parse::<Name>() {
+                        Ok(name) => names.push(name),
+                        Err(_) => tracing::warn!(
+                            key,
+                            "left out of `.env`, because no credential can have this name; \
+                             `resolve init` makes a configuration, and `env = \"…\"` in it gives \
+                             a credential any variable"
+                        ),
+                    }
+                }
                 names.sort_unstable();
                 Ok(names)
             }
@@ -80,7 +88,8 @@ impl Credchain {
     /// without the user's trust: the refusal.
     pub fn refused_injections(&self, names: &[Name]) -> Vec<Error> {
         let refused = |name: &Name| {
-            if self.loaded().configured {
+            let declared = self.project().declared().any(|known| known == name);
+            if self.loaded().configured && declared {
                 return Some(self.verdict().injected(name)?.error());
             }
             // A `.env` comes with a cloned repository like a configuration does.

@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use credchain_core::{
-    Capabilities, Context, Error, Kind, Listed, Naming, Provider, Reference, Result, Secret, Setup,
-    async_trait, files,
+    Capabilities, Context, Error, FILES_VARIABLE, Kind, Listed, Naming, Provider, Reference,
+    Result, Secret, Setup, async_trait, files,
 };
 
 use crate::config::Settings;
@@ -88,8 +88,23 @@ impl Env {
         Ok(self.settings.working_directory.join(path))
     }
 
+    /// The value of a variable: what it holds, or what is in the file whose path it holds.
+    async fn value(&self, variable: &str, cx: &Context) -> Result<Secret> {
+        let value = cx.env().get(variable).ok_or_else(Error::not_found)?;
+        let paths = cx.env().text(FILES_VARIABLE).unwrap_or_default();
+        if paths.split(',').any(|name| name == variable) {
+            return self
+                .read(self.settings.working_directory.join(value), variable)
+                .await;
+        }
+        Ok(Secret::new(into_bytes(value, variable)?))
+    }
+
     async fn contents(&self, variable: &str, cx: &Context) -> Result<Secret> {
-        let path = self.file_of(variable, cx)?;
+        self.read(self.file_of(variable, cx)?, variable).await
+    }
+
+    async fn read(&self, path: PathBuf, variable: &str) -> Result<Secret> {
         // Off the runtime's thread: the file may be on a mount that hangs, and a time limit must
         // still be able to end the wait.
         let read = {
@@ -119,10 +134,7 @@ impl Provider for Env {
         }
         let variable = self.variable(reference.path());
         match reference.field() {
-            None => match cx.env().get(&variable) {
-                Some(value) => Ok(Secret::new(into_bytes(value, &variable)?)),
-                None => Err(Error::not_found()),
-            },
+            None => self.value(&variable, cx).await,
             Some(CONTENTS) => self.contents(&variable, cx).await,
             Some(_) => Err(
                 Error::new(Kind::Invalid, "an environment variable has no fields")

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use credchain::{Credchain, Error, Kind, Name, Outcome, Resolution};
 use serde::Serialize;
 
-use crate::app::App;
+use crate::app::{App, chosen};
 use crate::failure::{self, Failure};
 use crate::output::{Output, Style, printable, printable_line};
 use crate::shell::Shell;
@@ -70,13 +70,11 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
     let names = if args.names.is_empty() {
         declared
     } else {
-        args.names
-            .iter()
-            .map(|text| App::name(text))
-            .collect::<Result<_, _>>()?
+        chosen(&args.names, &declared, &credchain)?
     };
     // A fresh process has no cache of its own: `--online` is what happens in any case.
-    let resolutions = app.resolve(&credchain, &names)?;
+    let mut resolutions = app.resolve(&credchain, &names)?;
+    refuse(&credchain, &names, &mut resolutions);
     let rows: Vec<Row> = names
         .iter()
         .zip(&resolutions)
@@ -102,6 +100,20 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
         print(&rows, &credchain, app)?;
     }
     Ok(ExitCode::from(code))
+}
+
+/// What resolves and must not be handed to a program is no more there than what does not resolve.
+fn refuse(credchain: &Credchain, names: &[Name], resolutions: &mut [Resolution]) {
+    for error in credchain.refused_injections(names) {
+        let at = names
+            .iter()
+            .position(|name| error.credential() == Some(name));
+        if let Some(at) = at
+            && credchain.is_injected(&names[at])
+        {
+            resolutions[at].result = Err(error);
+        }
+    }
 }
 
 impl Row {

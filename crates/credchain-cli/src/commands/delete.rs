@@ -49,10 +49,8 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     match target.name() {
-        Some(name) => drop(credchain::block_on(
-            credchain.delete(name, args.from.as_ref()),
-        )??),
-        None => credchain::block_on(credchain.delete_at(&address))??,
+        Some(name) => drop(app.wait(credchain.delete(name, args.from.as_ref()))??),
+        None => app.wait(credchain.delete_at(&address))??,
     }
     let output = app.output();
     if output.is_json() {

@@ -73,7 +73,16 @@ pub(crate) fn fail_early(arguments: &[OsString], code: u8) {
 }
 
 fn plain(args: &Args, app: &App) -> Result<(), Failure> {
-    let text = args.format.write(&variables(args, app)?)?;
+    let variables = variables(args, app)?;
+    let set = |name: &String| app.env().get(name).is_some();
+    let files = variables
+        .iter()
+        .map(|variable| format!("{}_FILE", variable.env));
+    let detours: Vec<String> = files
+        .filter(|file| set(file) && !variables.iter().any(|variable| variable.env == *file))
+        .collect();
+    let mut text = args.format.unset(&detours).into_bytes();
+    text.extend_from_slice(&args.format.write(&variables)?);
     app.output().data(&text)
 }
 
@@ -102,6 +111,7 @@ fn variables(args: &Args, app: &App) -> Result<Vec<Variable>, Failure> {
                     name: name.clone(),
                     env,
                     value,
+                    secret: credchain.is_secret(name),
                 });
             }
         }

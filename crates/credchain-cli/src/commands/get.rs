@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use base64::Engine as _;
-use credchain::{Credchain, Error, Kind, Name, Resolution, Secret, Version};
+use credchain::{Credchain, Error, Kind, Resolution, Secret, Version};
 use serde::Serialize;
 
 use crate::app::App;
@@ -90,12 +90,8 @@ fn suggest(error: Error, credchain: &Credchain) -> Error {
     if resolver.credential(&name).is_some() {
         return super::check::with_advice(credchain, &name, error);
     }
-    let declared = resolver.names();
-    let near = credchain::config::did_you_mean(
-        &name.as_str().to_ascii_lowercase().replace(['-', '.'], "_"),
-        declared.iter().map(Name::as_str),
-    );
-    match near {
+    let declared = credchain.declared().unwrap_or_default();
+    match crate::app::nearest(&name, &declared) {
         Some(near) => error.with_hint(format!("did you mean `{near}`?")),
         None => error.with_hint(format!(
             "`resolve explain {name}` shows every link that was asked"

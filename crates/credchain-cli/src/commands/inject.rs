@@ -6,10 +6,12 @@ use std::process::ExitCode;
 
 use credchain::{Credchain, Error, Kind, Name, Secret, Template, TemplateError};
 
-use crate::app::App;
+use crate::app::{App, undeclared};
 use crate::commands::check::with_advice;
 use crate::failure::Failure;
 use crate::files::{self, Mode};
+
+const UNDECLARED: &str = "the template uses it, but it is not declared";
 
 /// The longest template that is read.
 const MAX_TEMPLATE: u64 = 64 << 20;
@@ -106,7 +108,7 @@ fn fill(
     let mut errors: Vec<Error> = names
         .iter()
         .filter(|name| !declared.contains(name))
-        .map(|name| undeclared(name, &declared, credchain.loaded().configured))
+        .map(|name| undeclared(name, &declared, credchain, UNDECLARED))
         .collect();
     names.retain(|name| declared.contains(name));
     let mut values = BTreeMap::new();
@@ -134,21 +136,6 @@ fn fill(
         }
         .into()
     })
-}
-
-fn undeclared(name: &Name, declared: &[Name], configured: bool) -> Error {
-    let near = credchain::config::did_you_mean(name.as_str(), declared.iter().map(Name::as_str));
-    let hint = match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if configured => format!("add `[credentials.{name}]` to `credchain.toml`"),
-        None => "`resolve init` sets up this project".to_owned(),
-    };
-    Error::new(
-        Kind::Misconfigured,
-        "the template uses it, but it is not declared",
-    )
-    .for_credential(name)
-    .with_hint(hint)
 }
 
 #[cfg(test)]

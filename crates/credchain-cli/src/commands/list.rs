@@ -65,7 +65,7 @@ struct Held {
 /// Lists what is declared, where it is stored, and what is stored besides.
 pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
     let credchain = app.open()?;
-    let (held, errors) = ask(&credchain, links(&credchain, args.link.as_ref())?)?;
+    let (held, errors) = ask(&credchain, links(&credchain, args.link.as_ref())?, app)?;
     let names = credchain.declared()?;
     let mut document = Document::new(&credchain, &names, &held, &errors);
     if args.link.is_some() {
@@ -122,12 +122,16 @@ fn can_list(credchain: &Credchain, link: &LinkName) -> bool {
     registered.is_some_and(|registered| registered.capabilities.list)
 }
 
-fn ask(credchain: &Credchain, links: Vec<Link>) -> Result<(Vec<Held>, Vec<Error>), Failure> {
+fn ask(
+    credchain: &Credchain,
+    links: Vec<Link>,
+    app: &App,
+) -> Result<(Vec<Held>, Vec<Error>), Failure> {
     let cx = credchain.resolver().context();
     let mut held = Vec::new();
     let mut errors = Vec::new();
     for link in links {
-        match credchain::block_on(link.provider().list(None, &cx))? {
+        match app.wait(link.provider().list(None, &cx))? {
             Ok(entries) => held.push(Held { link, entries }),
             Err(error) if error.kind().is_miss() || error.kind() == Kind::Unsupported => {}
             Err(error) => errors.push(error.at(link.name().clone())),

@@ -171,12 +171,9 @@ pub(crate) fn store(
         warn_of_clear_text(credchain, &address.link, app);
     }
     let (version, shadowed_by) = match target {
-        Target::At(address) => (
-            credchain::block_on(credchain.set_at(address, value, options))??,
-            None,
-        ),
+        Target::At(address) => (app.wait(credchain.set_at(address, value, options))??, None),
         Target::Named(name) => {
-            let written = credchain::block_on(credchain.set(name, value, to, options))??;
+            let written = app.wait(credchain.set(name, value, to, options))??;
             (written.version, written.shadowed_by)
         }
     };

@@ -27,7 +27,9 @@ pub(crate) fn write(
             let error = Error::new(Kind::Invalid, "a NUL byte cannot be in an environment");
             return Err(error.for_credential(&variable.name));
         }
-        for line in value.lines().filter(|line| !line.trim().is_empty()) {
+        // What is no secret, such as a port, would be starred out of every later line.
+        let lines = value.lines().filter(|_| variable.secret);
+        for line in lines.filter(|line| !line.trim().is_empty()) {
             commands.extend_from_slice(b"::add-mask::");
             commands.extend_from_slice(escape(line).as_bytes());
             commands.push(b'\n');
@@ -81,9 +83,16 @@ mod tests {
             name: "tls_key".parse().unwrap(),
             env: "TLS_KEY".to_owned(),
             value: Secret::new("one 100%\ncredchain_\nEVIL=1"),
+            secret: true,
+        };
+        let port = Variable {
+            name: "port".parse().unwrap(),
+            env: "PORT".to_owned(),
+            value: Secret::new("587"),
+            secret: false,
         };
         let mut masks = Vec::new();
-        write(&[variable], &file, &mut masks).unwrap();
+        write(&[variable, port], &file, &mut masks).unwrap();
         let masks = String::from_utf8(masks).unwrap();
         assert_eq!(
             masks,
@@ -94,6 +103,11 @@ mod tests {
         assert_eq!(first, "BEFORE=1");
         let (head, rest) = rest.split_once('\n').unwrap();
         let delimiter = head.strip_prefix("TLS_KEY<<").unwrap();
-        assert_eq!(rest, format!("one 100%\ncredchain_\nEVIL=1\n{delimiter}\n"));
+        assert_eq!(
+            rest,
+            format!(
+                "one 100%\ncredchain_\nEVIL=1\n{delimiter}\nPORT<<{delimiter}\n587\n{delimiter}\n"
+            )
+        );
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Variable {
     pub(crate) env: String,
     /// Its value.
     pub(crate) value: Secret,
+    /// Whether the value is to be kept secret.
+    pub(crate) secret: bool,
 }
 
 /// A format of `resolve export`.
@@ -51,6 +53,18 @@ impl Format {
             Self::Pwsh => Some("throw 'resolve export failed'\n".to_owned()),
             _ => None,
         }
+    }
+
+    /// Takes `NAME_FILE` of an exported `NAME` out of the shell's environment, where the format is
+    /// a shell's: both together are a contradiction to whoever reads them.
+    pub(crate) fn unset(self, variables: &[String]) -> String {
+        let line = |name: &String| match self {
+            Self::Sh => format!("unset {name}\n"),
+            Self::Fish => format!("set -e {name}\n"),
+            Self::Pwsh => format!("Remove-Item Env:{name}\n"),
+            _ => String::new(),
+        };
+        variables.iter().map(line).collect()
     }
 
     /// Writes all variables, or tells which one the format cannot carry.
@@ -150,6 +164,7 @@ mod tests {
             name,
             env: "API_KEY".to_owned(),
             value: Secret::new(value),
+            secret: true,
         }
     }
 

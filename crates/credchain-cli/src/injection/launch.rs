@@ -101,15 +101,22 @@ mod relay {
     use signal_hook::iterator::Signals;
 
     pub(super) struct Relay {
-        child: Arc<AtomicI32>,
+        target: Arc<Target>,
+    }
+
+    /// The program, once there is one, and a signal that came before.
+    #[derive(Default)]
+    struct Target {
+        child: AtomicI32,
+        early: AtomicI32,
     }
 
     impl Relay {
         pub(super) fn start() -> io::Result<Self> {
             let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2])?;
-            let child = Arc::new(AtomicI32::new(0));
+            let target = Arc::new(Target::default());
             let relay = Self {
-                child: child.clone(),
+                target: target.clone(),
             };
             std::thread::Builder::new()
                 .name("signals".into())
@@ -119,26 +126,40 @@ mod relay {
                         if matches!(signal, SIGINT | SIGQUIT) && on_a_terminal() {
                             continue;
                         }
-                        let pid = Pid::from_raw(child.load(Ordering::SeqCst));
-                        let signal = Signal::from_named_raw(signal);
-                        if let (Some(pid), Some(signal)) = (pid, signal) {
-                            // It may have ended in between.
-                            let _ = kill_process(pid, signal);
-                        }
+                        target.early.store(signal, Ordering::SeqCst);
+                        target.deliver();
                     }
                 })?;
             Ok(relay)
         }
 
         pub(super) fn to(&self, child: u32) {
-            self.child
-                .store(i32::try_from(child).unwrap_or(0), Ordering::SeqCst);
+            let child = i32::try_from(child).unwrap_or(0);
+            self.target.child.store(child, Ordering::SeqCst);
+            self.target.deliver();
         }
     }
 
+    impl Target {
+        /// Passes on what came, if there is somebody to get it. Whoever comes second, the signal
+        /// or the program, finds the other; only one of them takes the signal.
+        fn deliver(&self) {
+            let Some(pid) = Pid::from_raw(self.child.load(Ordering::SeqCst)) else {
+                return;
+            };
+            if let Some(signal) = Signal::from_named_raw(self.early.swap(0, Ordering::SeqCst)) {
+                // It may have ended in between.
+                let _ = kill_process(pid, signal);
+            }
+        }
+    }
+
+    /// Wherever standard input comes from: what counts is the terminal that sends signals.
     fn on_a_terminal() -> bool {
-        rustix::termios::tcgetpgrp(std::io::stdin())
-            .is_ok_and(|foreground| foreground == rustix::process::getpgrp())
+        let foreground = std::fs::File::open("/dev/tty")
+            .map_err(|_| rustix::io::Errno::NOTTY)
+            .and_then(rustix::termios::tcgetpgrp);
+        foreground.is_ok_and(|foreground| foreground == rustix::process::getpgrp())
     }
 }
 

@@ -5,6 +5,7 @@ mod ignore;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use credchain::age::{Age, Passphrase, Protection, Recipient, StoreSettings};
 use credchain::config::{Discovery, Role};
@@ -121,7 +122,7 @@ fn refuse_nested(root: &Path, args: &Args) -> Result<(), Failure> {
 /// The process's environment without what points at another configuration.
 struct World {
     env: Environment,
-    interactive: bool,
+    prompt: Option<Arc<dyn credchain::Prompt>>,
 }
 
 impl World {
@@ -137,18 +138,16 @@ impl World {
         });
         Self {
             env: Environment::fixed(own),
-            interactive: app.interactive(),
+            prompt: app.prompt(),
         }
     }
 
     fn context(&self) -> Context {
         let context = Context::system().with_env(self.env.clone());
-        if !self.interactive {
-            return context;
+        match &self.prompt {
+            Some(prompt) => context.with_interactive(true).with_prompt(prompt.clone()),
+            None => context,
         }
-        context
-            .with_interactive(true)
-            .with_prompt(std::sync::Arc::new(terminal::TerminalPrompt::default()))
     }
 
     fn open(&self, root: &Path) -> Result<Credchain, Failure> {
