@@ -11,6 +11,39 @@ description = "billing API"
 [credentials.smtp_password]
 "#;
 
+fn keys(object: &serde_json::Value) -> Vec<&str> {
+    object
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect()
+}
+
+#[test]
+fn check_in_json_tells_every_status() {
+    let json = Resolve::new()
+        .config(
+            "[chain]\ndefault = [\"env\"]\n[credentials.a]\ndefault = \"x\"\nsecret = false\n\
+             [credentials.b]\n[credentials.c]\n[credentials.d]\nchain = [\"gone\"]\n\
+             [providers.gone]\ntype = \"command\"\nprogram = \"/nowhere/plugin\"\n",
+        )
+        .trusted()
+        .env("B", "short")
+        .args(["check", "--json"])
+        .run()
+        .code(6)
+        .json();
+    let row = |at: usize| {
+        let row = &json["credentials"][at];
+        (row["status"].as_str().unwrap(), row["kind"].as_str())
+    };
+    assert_eq!(row(0), ("default", None));
+    assert_eq!(row(1), ("warning", None));
+    assert_eq!(row(2), ("missing", Some("not_found")));
+    assert_eq!(row(3), ("failed", Some("misconfigured")));
+}
+
 #[test]
 fn check_names_everything_that_is_missing_and_how_to_supply_it() {
     let output = Resolve::new().config(THREE).args(["check"]).run().code(3);
@@ -56,6 +89,10 @@ fn check_in_json_has_the_published_shape() {
     assert_eq!(rows[1]["status"], "missing");
     assert_eq!(rows[1]["kind"], "not_found");
     assert!(rows[1]["fix"].as_str().unwrap().contains("DB_PASSWORD"));
+    assert_eq!(keys(&json), ["credentials", "ok", "version"]);
+    for row in rows {
+        assert_eq!(keys(row), ["fix", "kind", "link", "name", "status"]);
+    }
 }
 
 #[test]
@@ -105,7 +142,11 @@ fn explain_shows_every_link_and_never_the_value() {
         .run()
         .success()
         .json();
+    assert_eq!(keys(&json), ["links", "name", "version"]);
     let links = json["links"].as_array().unwrap();
+    for link in links {
+        assert_eq!(keys(link), ["cached", "link", "ms", "outcome", "reference"]);
+    }
     assert_eq!(links[0]["link"], "env");
     assert_eq!(links[0]["outcome"], "not_found");
     assert_eq!(links[1]["outcome"], "hit");

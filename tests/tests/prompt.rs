@@ -245,7 +245,7 @@ fn a_person_who_waits_is_told_so_and_a_pipe_is_not() {
     Terminal::new(project.resolve(["get", "api_key"]))
         .expect("waiting for an answer")
         .run()
-        .code(5);
+        .code(6);
     project
         .resolve(["get", "api_key"])
         .run()

@@ -23,6 +23,11 @@ pub(crate) fn run() -> Outcome {
         "--no-default-features",
         "--features=credchain-cli/local",
     ]))?;
+    show()
+}
+
+/// The demo itself, with the programs that are built.
+pub(crate) fn show() -> Outcome {
     let demo = Demo::new()?;
 
     heading("A new project: `resolve init` makes an identity and an encrypted store");

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::demo;
 use crate::run::{Failure, Outcome, cargo, root, step, succeeds, target_dir, variable};
 use crate::tools;
 
@@ -27,6 +28,8 @@ pub(crate) fn run(args: &[&str]) -> Outcome {
 
     let mut outcomes = Vec::new();
     if args.is_empty() {
+        // What the README promises a newcomer.
+        outcomes.push(demo::show());
         outcomes.push(run(&["test", "--workspace", "--doc", "--quiet"]));
         if root().join(OUT_OF_TREE).join("Cargo.toml").exists() {
             let manifest = format!("{OUT_OF_TREE}/Cargo.toml");

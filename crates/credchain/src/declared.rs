@@ -25,15 +25,16 @@ impl Credchain {
             Ok(listed) => {
                 let mut names = Vec::with_capacity(listed.len());
                 for key in listed.iter().map(|entry| entry.reference.path()) {
-                    match key.parse::<Name>() {
-                        Ok(name) => names.push(name),
-                        Err(_) => tracing::warn!(
-                            key,
-                            "left out of `.env`, because no credential can have this name; \
-                             `resolve init` makes a configuration, and `env = \"…\"` in it gives \
-                             a credential any variable"
-                        ),
+                    if let Ok(name) = key.parse::<Name>() {
+                        names.push(name);
+                        continue;
                     }
+                    tracing::warn!(
+                        key,
+                        "left out of `.env`, because no credential can have this name; `resolve \
+                         init` makes a configuration, and `env = \"…\"` in it gives a credential \
+                         any variable"
+                    );
                 }
                 names.sort_unstable();
                 Ok(names)

@@ -4,6 +4,7 @@
 /// value chooses what the loader, an interpreter or a common tool runs, loads, or sends its
 /// traffic to. A final `*` stands for any ending; letter case does not matter.
 pub const LOADER_VARIABLES: &[&str] = &[
+    // ANCHOR: variables
     // The dynamic loader and the C library.
     "LD_*",
     "DYLD_*",
@@ -312,6 +313,7 @@ pub const LOADER_VARIABLES: &[&str] = &[
     "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES",
     // credchain itself: a nested command would obey them.
     "CREDCHAIN_*",
+    // ANCHOR_END: variables
 ];
 
 /// Whether a variable is one of [`LOADER_VARIABLES`].
