@@ -146,6 +146,8 @@ struct Walk<'a> {
     places: Vec<Reference>,
     steps: Vec<Step>,
     note: Option<Cow<'static, str>>,
+    /// The first failure, not a miss, that the user's settings let it go past.
+    passed: Option<Error>,
     done: Option<Result<Secret>>,
 }
 
@@ -157,6 +159,7 @@ impl<'a> Walk<'a> {
             places: Vec::new(),
             steps: Vec::new(),
             note: None,
+            passed: None,
             done: None,
         };
         walk.enter();
@@ -198,8 +201,13 @@ impl<'a> Walk<'a> {
         self.exhausted();
     }
 
-    /// Every link missed: the default, or an error that tells how it went.
+    /// Every link missed: the default, or an error that tells how it went. If a link failed that
+    /// the user lets it go past, nobody knows whether the value is there.
     fn exhausted(&mut self) {
+        if let Some(error) = self.passed.take() {
+            self.done = Some(Err(error));
+            return;
+        }
         if let Some(default) = self.item.default {
             let link = LinkName::literal("default");
             self.record(link, Outcome::Default, Duration::ZERO, None, None);
@@ -256,6 +264,9 @@ impl<'a> Walk<'a> {
                 if !link.reactions().moves_on(kind) {
                     self.done = Some(Err(error.at(link.name().clone())));
                     return false;
+                }
+                if !kind.is_miss() && self.passed.is_none() {
+                    self.passed = Some(error.at(link.name().clone()));
                 }
                 self.link += 1;
                 self.enter();
@@ -372,10 +383,14 @@ impl Question {
     fn ask(self, cx: &Context) -> BoxFuture<'_, Answer> {
         async move {
             let start = cx.clock().monotonic();
-            let answers = match self.references.as_slice() {
-                [one] => vec![self.provider.get(one, cx).await],
-                many => self.provider.get_many(many, cx).await,
+            let asking = async {
+                Ok(match self.references.as_slice() {
+                    [one] => vec![self.provider.get(one, cx).await],
+                    many => self.provider.get_many(many, cx).await,
+                })
             };
+            let late = |error: Error| vec![Err(error); self.references.len()];
+            let answers = cx.in_time(asking).await.unwrap_or_else(late);
             let elapsed = cx.clock().monotonic().saturating_sub(start);
             Answer {
                 question: self,

@@ -1,14 +1,25 @@
 //! One way in for programs without a runtime.
 
+use std::cell::Cell;
 use std::future::Future;
+use std::time::Duration;
 
 use crate::{Error, Kind, Result};
+
+/// How long work on other threads that nobody waits for any more may hold up the end. It may hang
+/// for good, in a mount that does not answer.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+thread_local! {
+    static NESTED: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Runs a future to its end on the current thread, with a runtime of its own.
 ///
 /// Inside another runtime it moves the work to a thread of its own and blocks the caller until
-/// that is done, so it cannot panic or deadlock there; it does occupy the calling worker, which
-/// is why asynchronous programs should `await` instead.
+/// that is done. It does occupy the calling worker, which is why asynchronous programs should
+/// `await` instead; but it waits for nothing that this worker would have to do: it shares no
+/// flight, turn or lease with requests that belong to another runtime.
 ///
 /// # Errors
 /// [`Kind::Internal`] if the system refuses a runtime or a thread.
@@ -20,16 +31,32 @@ use crate::{Error, Kind, Result};
 /// ```
 pub fn block_on<T: Send>(work: impl Future<Output = T> + Send) -> Result<T> {
     if tokio::runtime::Handle::try_current().is_err() {
-        return Ok(runtime()?.block_on(work));
+        return run(work);
     }
     std::thread::scope(|scope| {
         std::thread::Builder::new()
             .name("credchain-blocking".into())
-            .spawn_scoped(scope, || Ok(runtime()?.block_on(work)))
+            .spawn_scoped(scope, || {
+                NESTED.set(true);
+                run(work)
+            })
             .map_err(|error| Error::new(Kind::Internal, "no thread to be had").with_source(error))?
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+/// Whether this is work of a [`block_on`] inside of another runtime, which may stand still until
+/// this is done.
+pub(crate) fn is_nested() -> bool {
+    NESTED.get()
+}
+
+fn run<T>(work: impl Future<Output = T>) -> Result<T> {
+    let runtime = runtime()?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(FAREWELL);
+    Ok(done)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
@@ -67,5 +94,17 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn works_inside_the_only_worker_of_a_runtime() {
         assert_eq!(block_on(tokio::task::yield_now()).map(|()| 3).unwrap(), 3);
+    }
+
+    #[test]
+    fn work_that_hangs_on_another_thread_does_not_hold_up_the_end() {
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let done = block_on(async {
+            drop(tokio::task::spawn_blocking(move || held.recv()));
+            tokio::task::yield_now().await;
+            4
+        });
+        assert_eq!(done.unwrap(), 4);
+        drop(release);
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Clock, Result, Secret};
+use crate::{Clock, Error, Kind, Result, Secret};
 
 /// What a provider may use of the world around it: environment, clock, randomness, a person at
 /// the terminal, and how long there is left. Cheap to clone.
@@ -106,6 +106,27 @@ impl Context {
     pub fn remaining(&self) -> Option<Duration> {
         self.deadline
             .map(|until| until.saturating_sub(self.clock.monotonic()))
+    }
+
+    /// Does the work, but no longer than there is time left.
+    ///
+    /// What keeps to the deadline by itself, such as a layer that can fall back on an old value, is
+    /// given a moment to say so.
+    ///
+    /// # Errors
+    /// Those of the work; [`Kind::Unavailable`](crate::Kind::Unavailable) when time is up.
+    pub async fn in_time<T>(&self, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        const MOMENT: Duration = Duration::from_millis(20);
+        let Some(left) = self.remaining() else {
+            return work.await;
+        };
+        let done = self.clock.timeout(left + MOMENT, work).await;
+        done.unwrap_or_else(|| {
+            Err(Error::new(
+                Kind::Unavailable,
+                "no answer before the deadline",
+            ))
+        })
     }
 
     /// A random fraction in `0.0..1.0`, for jitter. Not for secrets.

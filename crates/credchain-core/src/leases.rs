@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tracing::Instrument as _;
 
+use crate::blocking::is_nested;
 use crate::{Clock, Context, Kind, Lease, Leased, Result};
 
 /// How many leases are held at once; whatever is read beyond that is served and not held.
@@ -130,7 +131,12 @@ impl<T: Clone + Send + 'static> Leases<T> {
             return Ok(value);
         }
         let turn = self.shared.turn(key);
-        let _turn = turn.lock().await;
+        // Whoever reads now may belong to a runtime that stands still until this is done.
+        let _turn = if is_nested() {
+            turn.try_lock().ok()
+        } else {
+            Some(turn.lock().await)
+        };
         if let Some(value) = self.shared.find(key, cx.clock()) {
             return Ok(value);
         }

@@ -261,3 +261,23 @@ async fn a_refused_link_is_not_asked_for_this_credential_but_for_others() {
     assert_eq!(all[1].result.as_ref().unwrap().expose(), b"2");
     assert_eq!(memory.reads(), 1);
 }
+
+#[tokio::test]
+async fn what_was_moved_past_is_told_when_no_later_link_has_the_value() {
+    let open = Reactions::closed()
+        .next_on_unavailable(true)
+        .next_on_unauthenticated(true);
+    for kind in [Kind::Unavailable, Kind::Throttled, Kind::Unauthenticated] {
+        let first = Memory::new().failing("k", kind);
+        let links = vec![
+            Link::new("first", Arc::new(first) as _).with_reactions(open),
+            Link::new("second", Arc::new(Memory::new()) as _),
+        ];
+        let default = Secret::new("default");
+        let item = Item::new(Naming::new(name("k")), &links).or(Some(&default));
+        let resolution = resolve_batch(&[item], &Context::system()).await.remove(0);
+        let error = resolution.result.unwrap_err();
+        assert_eq!(error.kind(), kind, "neither a miss nor the default");
+        assert_eq!(error.link().unwrap().as_str(), "first");
+    }
+}

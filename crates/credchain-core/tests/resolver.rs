@@ -1,12 +1,13 @@
 //! Declared credentials: templates, defaults, bootstrap, and the snapshot.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use credchain_core::{
-    Capabilities, Context, Credential, CredentialSource, Error, Kind, Link, LinkName, ManualClock,
-    Memory, Name, Provider, Reference, Resolver, ResolverBuilder, Result, Secret, Value,
-    async_trait,
+    At, Capabilities, Context, Credential, CredentialSource, Error, Kind, Link, LinkName,
+    ManualClock, Memory, Name, Provider, Reference, Resolver, ResolverBuilder, Result, Secret,
+    Value, Version, async_trait,
 };
 
 fn name(text: &str) -> Name {
@@ -289,4 +290,119 @@ async fn an_address_uses_the_settings_of_its_link() {
         .resolve_address(&"nowhere://x".parse().unwrap())
         .await;
     assert_eq!(unknown.result.unwrap_err().kind(), Kind::Misconfigured);
+}
+
+#[tokio::test]
+async fn a_refusal_takes_all_that_it_concerns_out_of_the_snapshot() {
+    let place = |text: &str| At::Here(text.parse().unwrap());
+    let at_vault = |credential: &str, reference: &str| {
+        let mut credential = Credential::new(name(credential));
+        credential.value = Value::Stored {
+            links: None,
+            at: BTreeMap::from([(link("vault"), place(reference))]),
+        };
+        credential
+    };
+    let vault = Memory::new()
+        .with("doc#a", b"1")
+        .with("doc#b", b"2")
+        .with("other#c", b"3");
+    let vault = Arc::new(vault);
+    let resolver = Resolver::builder("p", "default")
+        .link(Link::new("vault", vault.clone()))
+        .default_chain([link("vault")])
+        .credential(at_vault("a", "doc#a"))
+        .credential(at_vault("b", "doc#b"))
+        .credential(at_vault("c", "other#c"))
+        .build()
+        .unwrap();
+    let all = [name("a"), name("b"), name("c")];
+    let left = || all.each_ref().map(|name| resolver.cached(name).is_some());
+    resolver.resolve_many(&all).await;
+    assert_eq!(left(), [true; 3]);
+
+    vault.fail("doc#a", Some(Error::new(Kind::Denied, "no")));
+    resolver.resolve(&name("a")).await.result.unwrap_err();
+    assert_eq!(left(), [false, false, true], "the document is denied");
+
+    vault.fail("other#c", Some(Error::new(Kind::Unauthenticated, "who?")));
+    vault.fail("doc#a", None);
+    resolver.resolve_many(&all[..2]).await;
+    assert_eq!(left(), [true, true, true]);
+    resolver.resolve(&name("c")).await.result.unwrap_err();
+    assert_eq!(left(), [false; 3], "the login is lost");
+}
+
+/// Has one earlier version, which is empty.
+#[derive(Debug)]
+struct Emptied;
+
+#[async_trait]
+impl Provider for Emptied {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::read_only().versioned()
+    }
+
+    async fn get(&self, reference: &Reference, _: &Context) -> Result<Secret> {
+        let value = if reference.version().is_some() {
+            ""
+        } else {
+            "v"
+        };
+        Ok(Secret::new(value))
+    }
+}
+
+#[tokio::test]
+async fn an_earlier_version_may_be_empty_where_an_empty_value_is_one() {
+    let mut allowing = Credential::new(name("allowing"));
+    allowing.allow_empty = true;
+    let resolver = Resolver::builder("p", "default")
+        .link(Link::new("only", Arc::new(Emptied)))
+        .default_chain([link("only")])
+        .credential(allowing)
+        .credential(Credential::new(name("strict")))
+        .build()
+        .unwrap();
+    let version = Version::number(1);
+    for lenient in ["allowing", "undeclared"] {
+        let answer = resolver.resolve_version(&name(lenient), &version).await;
+        assert!(answer.result.unwrap().is_empty(), "{lenient}");
+    }
+    let strict = resolver.resolve_version(&name("strict"), &version).await;
+    assert_eq!(strict.result.unwrap_err().kind(), Kind::Invalid);
+}
+
+#[tokio::test]
+async fn a_resolution_ends_at_its_limit_whatever_the_provider_does() {
+    #[derive(Debug)]
+    struct Hanging;
+
+    #[async_trait]
+    impl Provider for Hanging {
+        fn capabilities(&self) -> Capabilities {
+            Capabilities::read_only()
+        }
+
+        async fn get(&self, _: &Reference, _: &Context) -> Result<Secret> {
+            std::future::pending().await
+        }
+    }
+
+    let manual = ManualClock::new();
+    let resolver = Resolver::builder("p", "default")
+        .context(Context::system().with_clock(manual.clock()))
+        .timeout(Duration::from_secs(1))
+        .link(Link::new("only", Arc::new(Hanging)))
+        .default_chain([link("only")])
+        .build()
+        .unwrap();
+    let asking = tokio::spawn(async move { resolver.resolve(&name("k")).await.result });
+    while manual.sleepers() == 0 {
+        tokio::task::yield_now().await;
+    }
+    manual.advance(Duration::from_secs(2));
+    let error = asking.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable);
+    assert_eq!(error.link().unwrap().as_str(), "only");
 }

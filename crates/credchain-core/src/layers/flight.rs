@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 
 use super::around::{Change, Op, Request};
 use super::timeout::out_of_time;
+use crate::blocking::is_nested;
 use crate::{Context, Error, Kind, Provider, Reference, Result, Secret};
 
 /// Lets concurrent reads of one reference share one request to the wrapped provider ("single
@@ -25,7 +26,8 @@ use crate::{Context, Error, Kind, Provider, Reference, Result, Secret};
 /// - After a write through this layer, nobody joins a flight that began before it.
 /// - If a flight's runtime shuts down under it, each waiter starts one more in its own runtime; if
 ///   that is lost as well, or the provider panics, the answer is [`Kind::Internal`]. A runtime
-///   that still exists but is not driven holds its flights, and their waiters elsewhere, up.
+///   that still exists but is not driven holds its flights, and their waiters elsewhere, up; only a
+///   [`block_on`](crate::block_on) inside of it does not join them.
 ///
 /// `describe`, `list` and the facets are passed on as they are. Outside of a Tokio runtime reads
 /// are, too.
@@ -43,8 +45,14 @@ struct Sky(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    flights: HashMap<Reference, (u64, Waiter)>,
+    flights: HashMap<Reference, UnderWay>,
     last_id: u64,
+}
+
+struct UnderWay {
+    id: u64,
+    runtime: tokio::runtime::Id,
+    waiter: Waiter,
 }
 
 /// How the provider is asked.
@@ -81,13 +89,23 @@ impl Flight {
             let mut state = self.sky.lock();
             state.last_id += 1;
             let id = state.last_id;
+            let nested = is_nested();
             let mut join = |reference: &Reference| {
-                let (_, waiter) = state.flights.entry(reference.clone()).or_insert_with(|| {
-                    let (sender, waiter) = watch::channel(None);
-                    seats.push_back((reference.clone(), sender));
-                    (id, waiter)
-                });
-                waiter.clone()
+                if let Some(flight) = state.flights.get(reference)
+                    // A runtime that is blocked by this very call would never land it.
+                    && (!nested || flight.runtime == runtime.id())
+                {
+                    return flight.waiter.clone();
+                }
+                let (sender, waiter) = watch::channel(None);
+                seats.push_back((reference.clone(), sender));
+                let flight = UnderWay {
+                    id,
+                    runtime: runtime.id(),
+                    waiter: waiter.clone(),
+                };
+                state.flights.insert(reference.clone(), flight);
+                waiter
             };
             (references.iter().map(&mut join).collect(), id)
         };
@@ -227,7 +245,7 @@ impl Landing {
         if state
             .flights
             .get(reference)
-            .is_some_and(|(id, _)| *id == self.id)
+            .is_some_and(|flight| flight.id == self.id)
         {
             state.flights.remove(reference);
         }

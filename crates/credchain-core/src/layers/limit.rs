@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::around::{Op, Request};
+use crate::blocking::is_nested;
 use crate::{Context, Error, Kind, Provider, Result};
 
 /// How many requests a backend may see.
@@ -96,8 +97,13 @@ impl RateLimit {
     }
 
     async fn take(&self, cost: u32, cx: &Context) {
-        // The semaphore is never closed, and without a turn a request is merely early.
-        let _turn = self.turn.acquire().await.ok();
+        // The semaphore is never closed, and without a turn a request is merely early. Whoever has
+        // it may belong to a runtime that stands still until this is done.
+        let _turn = if is_nested() {
+            self.turn.try_acquire().ok()
+        } else {
+            self.turn.acquire().await.ok()
+        };
         while let Some(wait) = self.try_take(cost, cx.clock().monotonic()) {
             tracing::debug!(delay_ms = wait.as_millis(), "waiting for the rate limit");
             cx.clock().sleep(wait).await;

@@ -175,10 +175,13 @@ impl Resolver {
                 (link.name().clone(), at)
             })
             .collect();
-        let mut item = Item::new(self.naming(name), links).at(&at);
-        if let Some(declared) = self.0.credentials.get(name) {
-            item = item.refusing(&declared.spec.refused);
-        }
+        let item = Item::new(self.naming(name), links).at(&at);
+        let item = match self.0.credentials.get(name) {
+            Some(declared) => item
+                .refusing(&declared.spec.refused)
+                .allow_empty(declared.spec.allow_empty),
+            None => item.allow_empty(true),
+        };
         let mut all = resolve_batch(&[item], &self.0.context()).await;
         all.swap_remove(0)
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, Guard};
 
 use super::Inner;
-use crate::{Clock, Name, Resolution, Secret};
+use crate::{Clock, Kind, LinkName, Name, Resolution, Secret};
 
 /// How long a value is served without asking its links again, unless the builder says otherwise.
 pub(super) const DEFAULT_TTL: Duration = Duration::from_mins(1);
@@ -78,8 +78,12 @@ impl Snapshots {
         if news.is_empty() {
             return;
         }
+        let refusals: Vec<Refusal<'_>> = resolutions.iter().filter_map(Refusal::of).collect();
         self.current.rcu(|current| {
             let mut next = Snapshot::clone(current);
+            if !refusals.is_empty() {
+                next.drop_where(|secret| refusals.iter().any(|refusal| refusal.concerns(secret)));
+            }
             for (name, fresh) in &news {
                 next.apply(name, fresh.clone());
             }
@@ -117,7 +121,42 @@ impl Snapshots {
     }
 }
 
+/// What a refusal takes away besides the credential that was asked for: all that the link gave
+/// if it does not know us any more, all of the same document if that is denied.
+struct Refusal<'a> {
+    link: &'a LinkName,
+    path: Option<&'a str>,
+}
+
+impl<'a> Refusal<'a> {
+    fn of(resolution: &'a Resolution) -> Option<Self> {
+        let error = resolution.result.as_ref().err()?;
+        let link = error.link()?;
+        let place = resolution.trace.steps.last()?.reference.as_ref();
+        match error.kind() {
+            Kind::Unauthenticated => Some(Self { link, path: None }),
+            Kind::Denied => Some(Self {
+                link,
+                path: Some(place?.path()),
+            }),
+            _ => None,
+        }
+    }
+
+    fn concerns(&self, secret: &Secret) -> bool {
+        let meta = secret.meta();
+        let same_path = |path: &str| meta.reference.as_ref().is_some_and(|r| r.path() == path);
+        meta.link.as_ref() == Some(self.link) && self.path.is_none_or(same_path)
+    }
+}
+
 impl Snapshot {
+    fn drop_where(&mut self, gone: impl Fn(&Secret) -> bool) {
+        for value in self.values.iter_mut().filter(|value| gone(&value.secret)) {
+            *value = Fresh::gone();
+        }
+    }
+
     fn apply(&mut self, name: &Name, fresh: Option<Fresh>) {
         match (self.places.get(name).copied(), fresh) {
             (Some(place), Some(fresh)) => self.values[place] = fresh,
@@ -127,12 +166,18 @@ impl Snapshot {
             }
             (Some(place), None) => {
                 // The value goes, the place stays: other places must not move.
-                self.values[place] = Fresh {
-                    secret: Secret::new(""),
-                    until: Duration::ZERO,
-                };
+                self.values[place] = Fresh::gone();
             }
             (None, None) => {}
+        }
+    }
+}
+
+impl Fresh {
+    fn gone() -> Self {
+        Self {
+            secret: Secret::new(""),
+            until: Duration::ZERO,
         }
     }
 }

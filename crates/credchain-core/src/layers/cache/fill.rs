@@ -29,7 +29,9 @@ impl Fill {
 
     fn note_refusal(&self, reference: Option<&Reference>, error: &Error) {
         match (error.kind(), reference) {
-            (Kind::Denied, Some(reference)) => self.store.purge_path(reference.path()),
+            (Kind::Denied, Some(reference)) => {
+                self.store.forget(Change::Path(reference.path()));
+            }
             (Kind::Unauthenticated, _) => self.store.clear(),
             _ => return,
         }

@@ -179,20 +179,6 @@ impl Store {
         }
     }
 
-    /// Drops everything of one path.
-    pub(super) fn purge_path(&self, path: &str) {
-        let mut state = self.lock();
-        let Ok(first) = Reference::new(path) else {
-            return;
-        };
-        let affected = state.entries.range(first..).map(|(reference, _)| reference);
-        let affected: Vec<_> = affected.take_while(|r| r.path() == path).cloned().collect();
-        for reference in &affected {
-            state.remove(reference);
-        }
-        state.open.retain(|_, reference| reference.path() != path);
-    }
-
     /// Drops everything.
     pub(super) fn clear(&self) {
         let mut state = self.lock();
