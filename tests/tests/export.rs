@@ -156,6 +156,19 @@ fn github_masks_secrets_alone() {
 }
 
 #[test]
+fn github_masks_everything_where_nothing_says_what_is_a_secret() {
+    let project = Project::new();
+    project.write(".env", "API_KEY=s3cret-value\nPORT=587\n");
+    let file = project.write("github-env", "");
+    project
+        .resolve(["export", "--format", "github"])
+        .plain_env("GITHUB_ENV", &file)
+        .run()
+        .success()
+        .stdout_is("::add-mask::s3cret-value\n::add-mask::587\n");
+}
+
+#[test]
 fn a_shell_forgets_the_file_that_a_value_came_from() {
     let project = Project::new();
     project.write(

@@ -72,12 +72,11 @@ impl Credchain {
             .is_some_and(|spec| spec.as_file)
     }
 
-    /// Whether the credential is to be kept secret; what is not declared is.
+    /// Whether the credential is to be kept secret: all are, but for `secret = false`. Without a
+    /// configuration nothing says which, so that all are.
     pub fn is_secret(&self, name: &Name) -> bool {
-        match self.project().credentials.get(name) {
-            Some(spec) => spec.secret,
-            None => self.loaded().configured,
-        }
+        let spec = self.project().credentials.get(name);
+        spec.is_none_or(|spec| spec.secret)
     }
 
     /// What the configuration says a credential is for.

@@ -137,7 +137,9 @@ impl Row {
                     resolution.trace.steps.last().map(|step| step.outcome),
                     Some(Outcome::Default)
                 );
-                let warning = if default || !credchain.is_secret(name) {
+                // Without a configuration nobody has said that these are secrets worth a warning.
+                let secrets = credchain.loaded().configured && credchain.is_secret(name);
+                let warning = if default || !secrets {
                     None
                 } else if secret.is_empty() {
                     Some("it is empty")
