@@ -312,7 +312,11 @@ fn a_variable_that_programs_obey_needs_trust_in_every_command() {
         }
     }
     configured.resolve(["trust", "--yes"]).run().success();
-    for args in [vec!["export"], vec!["check"]] {
+    for args in [
+        vec!["export"],
+        vec!["check"],
+        vec!["exec", "--", "sh", "-c", "test $LD_PRELOAD = /nowhere.so"],
+    ] {
         configured.resolve(args).run().success();
     }
 }
@@ -322,6 +326,8 @@ fn a_command_line_that_cannot_be_understood_is_125_as_well() {
     for args in [vec!["exec", "--nope", "--", "true"], vec!["exec"]] {
         project().resolve(args).run().code(125);
     }
+    // A credential may be called like a command.
+    project().resolve(["get", "exec", "--nope"]).run().code(2);
 }
 
 #[test]

@@ -150,7 +150,13 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<(Global, Command), ExitCod
             explain(&error, arguments);
             export::fail_early(arguments, code);
             // `exec` leaves all codes to its child but 125.
-            ExitCode::from(if says(arguments, "exec") { 125 } else { code })
+            ExitCode::from(
+                if command(arguments).is_some_and(|command| command == "exec") {
+                    125
+                } else {
+                    code
+                },
+            )
         })
 }
 
@@ -169,6 +175,22 @@ fn explain(error: &clap::Error, arguments: &[OsString]) {
     };
     let failure = Failure::usage_with(message, "`resolve --help` lists commands and options");
     Output::new(&global).failure(&failure);
+}
+
+/// The command that a command line names, which could not be understood: its first word that is
+/// neither an option nor the value of one.
+fn command(arguments: &[OsString]) -> Option<&OsString> {
+    let mut words = arguments.iter().skip(1);
+    while let Some(word) = words.next() {
+        match word.to_str() {
+            Some("-c" | "--config" | "-p" | "--profile" | "--color" | "--timeout") => {
+                words.next();
+            }
+            Some(option) if option.starts_with('-') => {}
+            _ => return Some(word),
+        }
+    }
+    None
 }
 
 /// Whether a word stands in a command line that could not be understood, before the program that
@@ -210,5 +232,31 @@ mod tests {
     #[test]
     fn the_command_tree_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_command_is_found_behind_all_options_that_take_a_value() {
+        let of = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            command(&words).cloned()
+        };
+        for line in [
+            "resolve exec --nope",
+            "resolve --json -q exec",
+            "resolve --profile=ci exec",
+        ] {
+            assert_eq!(of(line), Some("exec".into()), "{line}");
+        }
+        assert_eq!(of("resolve get exec"), Some("get".into()));
+        assert_eq!(of("resolve --json"), None);
+        // Each global option with a value has to be known to `command`.
+        for argument in Cli::command().get_arguments() {
+            let takes_value = argument.get_action().takes_values();
+            let long = argument.get_long().filter(|_| takes_value);
+            if let Some(long) = long {
+                let line = format!("resolve --{long} exec get");
+                assert_eq!(of(&line), Some("get".into()), "{line}");
+            }
+        }
     }
 }
