@@ -166,7 +166,7 @@ pub(crate) fn store(
 ) -> Result<(), Failure> {
     let address = target.address(credchain, to)?;
     refuse_empty(credchain, target, value)?;
-    let options = &checked(credchain, &address, options)?;
+    let options = &checked(credchain, &address, options, app)?;
     if to.is_none() && matches!(target, Target::Named(_)) {
         warn_of_clear_text(credchain, &address.link, app);
     }
@@ -248,13 +248,14 @@ fn checked(
     credchain: &Credchain,
     address: &Address,
     options: &SetOptions,
+    app: &App,
 ) -> Result<SetOptions, Failure> {
     let link = credchain.link(&address.link)?;
     if options.expect != Expect::Absent || link.provider().capabilities().compare_and_set {
         return Ok(options.clone());
     }
     let cx = credchain.resolver().context();
-    match credchain::block_on(link.provider().get(&address.reference, &cx))? {
+    match app.wait(link.provider().get(&address.reference, &cx))? {
         Err(error) if error.kind().is_miss() => Ok(SetOptions::expecting(Expect::Any)),
         Err(error) => Err(error.at(address.link.clone()).into()),
         Ok(_) => Err(Error::new(Kind::Conflict, "there is a value already")
