@@ -275,3 +275,26 @@ fn the_type_is_registered_and_builds_from_settings() {
     let provider = (registration.build)(Setup::new(LinkName::literal("env"))).unwrap();
     assert_eq!(provider.capabilities(), registration.capabilities);
 }
+
+#[tokio::test]
+async fn a_variable_that_is_listed_as_a_path_is_read_through_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tls_key");
+    std::fs::write(&path, b"the key\n").unwrap();
+    let path = path.to_str().unwrap();
+    let cx = cx([
+        ("CREDCHAIN_FILES", "OTHER,TLS_KEY"),
+        ("TLS_KEY", path),
+        ("TLS_KEY_2", path),
+        ("OTHER", "/nowhere/at/all"),
+    ]);
+    let env = Env::new();
+    let value = get(&env, "TLS_KEY", &cx).await.unwrap();
+    assert_eq!(value.expose(), b"the key\n");
+    // Whole names count, and what is not listed is its own value.
+    let plain = get(&env, "TLS_KEY_2", &cx).await.unwrap();
+    assert_eq!(plain.expose(), path.as_bytes());
+    let gone = get(&env, "OTHER", &cx).await.unwrap_err();
+    assert_eq!(gone.kind(), Kind::Misconfigured);
+    assert!(gone.to_string().contains("OTHER"), "{gone}");
+}
