@@ -234,6 +234,22 @@ fn ctrl_c_at_a_providers_question_is_an_interruption_like_any_other() {
 }
 
 #[test]
+fn ctrl_c_at_the_question_of_a_second_init_is_one_too() {
+    let project = Project::new();
+    project
+        .resolve(["init", "--passphrase"])
+        .env("CREDCHAIN_PASSPHRASE", "correct horse battery")
+        .run()
+        .success();
+    Terminal::new(project.resolve(["init"]))
+        .expect("Passphrase of")
+        .types("\x03")
+        .run()
+        .code(130)
+        .shows("interrupted");
+}
+
+#[test]
 fn a_person_who_waits_is_told_so_and_a_pipe_is_not() {
     let project = Project::new();
     project.write(
