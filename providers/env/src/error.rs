@@ -25,8 +25,9 @@ pub(crate) fn kind_of(refused: &Refused) -> Kind {
     }
 }
 
-/// The whole error: which variable, what is wrong with its file, and what to do.
-pub(crate) fn unreadable(refused: Refused, variable: &str, path: &Path) -> Error {
+/// The whole error: which variable, what is wrong with its file, and what to do. `given` is what
+/// the variable holds, where that may be shown if it looks like a path.
+pub(crate) fn unreadable(refused: Refused, variable: &str, given: Option<&Path>) -> Error {
     let kind = kind_of(&refused);
     let what = match &refused {
         Refused::Io(error) => match error.kind() {
@@ -39,7 +40,7 @@ pub(crate) fn unreadable(refused: Refused, variable: &str, path: &Path) -> Error
         Refused::ForeignOwner(_) => "that belongs to another user".to_owned(),
         Refused::TooLarge => format!("of more than {} MiB", FILE_LIMIT >> 20),
     };
-    let shown = showable(path);
+    let shown = given.and_then(showable);
     let hint = match (&refused, &shown) {
         (Refused::WorldWritable, Some(path)) => format!("`chmod o-w {path}`"),
         (Refused::ForeignOwner(_), Some(path)) => format!("`ls -l {path}` shows whose it is"),
@@ -80,7 +81,7 @@ mod tests {
             (Refused::TooLarge, Kind::Invalid),
         ] {
             assert_eq!(kind_of(&refused), kind, "{refused:?}");
-            let error = unreadable(refused, "X_FILE", Path::new("/run/x"));
+            let error = unreadable(refused, "X_FILE", Some("/run/x".as_ref()));
             assert_eq!(error.kind(), kind);
             assert!(
                 error.hint().is_some_and(|hint| hint.contains("/run/x")),
@@ -94,7 +95,7 @@ mod tests {
         let error = unreadable(
             Refused::Io(ErrorKind::NotFound.into()),
             "X_FILE",
-            "canary".as_ref(),
+            Some("canary".as_ref()),
         );
         assert!(!format!("{error:?} {error}").contains("canary"));
         assert!(error.hint().unwrap().contains("X_FILE"));

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use credchain_core::files::Refused;
 use credchain_core::{
     Capabilities, Context, Error, FILES_VARIABLE, Kind, Listed, Naming, Provider, Reference,
     Result, Secret, Setup, async_trait, files,
@@ -73,8 +74,8 @@ impl Env {
         }
     }
 
-    /// The file that a `NAME_FILE` variable names, unless `NAME` is set as well.
-    fn file_of(&self, variable: &str, cx: &Context) -> Result<PathBuf> {
+    /// What a `NAME_FILE` variable holds, which should be a path, unless `NAME` is set as well.
+    fn file_of(variable: &str, cx: &Context) -> Result<PathBuf> {
         let path = cx.env().get(variable).filter(|path| !path.is_empty());
         let path = path.ok_or_else(Error::not_found)?;
         if let Some(direct) = variable.strip_suffix("_FILE")
@@ -85,40 +86,45 @@ impl Env {
                 "unset one of them: `unset {direct}` or `unset {variable}`"
             )));
         }
-        Ok(self.settings.working_directory.join(path))
+        Ok(path.into())
     }
 
     /// The value of a variable: what it holds, or what is in the file whose path it holds.
     async fn value(&self, variable: &str, cx: &Context) -> Result<Secret> {
         let value = cx.env().get(variable).ok_or_else(Error::not_found)?;
-        let paths = cx.env().text(FILES_VARIABLE).unwrap_or_default();
-        if paths.split(',').any(|name| name == variable) {
-            return self
-                .read(self.settings.working_directory.join(value), variable)
-                .await;
+        let listed = cx.env().text(FILES_VARIABLE).unwrap_or_default();
+        let path = Path::new(&value);
+        // What is no absolute path was put there by somebody else since, and is a value.
+        if path.is_absolute() && listed.split(',').any(|name| name == variable) {
+            // SECURITY: nor does an absolute path have to be one, so that it is not shown.
+            let explain = |refused| error::unreadable(refused, variable, None);
+            return read(path.to_owned(), explain).await.map_err(|error| {
+                error.with_hint(format!(
+                    "`{FILES_VARIABLE}` lists `{variable}` as the path of a file; unset \
+                     `{FILES_VARIABLE}` if it is the value"
+                ))
+            });
         }
         Ok(Secret::new(into_bytes(value, variable)?))
     }
 
     async fn contents(&self, variable: &str, cx: &Context) -> Result<Secret> {
-        self.read(self.file_of(variable, cx)?, variable).await
+        let given = Self::file_of(variable, cx)?;
+        let explain = |refused| error::unreadable(refused, variable, Some(&given));
+        read(self.settings.working_directory.join(&given), explain).await
     }
+}
 
-    async fn read(&self, path: PathBuf, variable: &str) -> Result<Secret> {
-        // Off the runtime's thread: the file may be on a mount that hangs, and a time limit must
-        // still be able to end the wait.
-        let read = {
-            let path = path.clone();
-            tokio::task::spawn_blocking(move || files::open(&path)?.read(FILE_LIMIT))
-        };
-        match read.await {
-            Ok(Ok(value)) => Ok(Secret::new(value)),
-            Ok(Err(refused)) => Err(error::unreadable(refused, variable, &path)),
-            Err(_) => Err(Error::new(
-                Kind::Internal,
-                "the reading task did not finish",
-            )),
-        }
+async fn read(path: PathBuf, explain: impl FnOnce(Refused) -> Error) -> Result<Secret> {
+    // Off the runtime's thread: the file may be on a mount that hangs, and a time limit must
+    // still be able to end the wait.
+    let read = tokio::task::spawn_blocking(move || files::open(&path)?.read(FILE_LIMIT));
+    match read.await {
+        Ok(read) => read.map(Secret::new).map_err(explain),
+        Err(_) => Err(Error::new(
+            Kind::Internal,
+            "the reading task did not finish",
+        )),
     }
 }
 

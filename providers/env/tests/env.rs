@@ -117,6 +117,19 @@ async fn a_relative_path_starts_at_the_working_directory() {
 }
 
 #[tokio::test]
+async fn a_value_in_place_of_a_path_is_not_shown_in_a_project_either() {
+    let project = Project::new("demo", "/nonexistent/project");
+    let env = Env::from_setup(&Setup::new(LinkName::literal("env")).in_project(project)).unwrap();
+    let cx = cx([("KEY_FILE", "canary")]);
+    let error = get(&env, "KEY_FILE#contents", &cx).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Misconfigured);
+    assert!(
+        !format!("{error} {error:?}").contains("canary"),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
 async fn an_unset_or_empty_file_variable_is_a_miss() {
     let env = Env::new();
     for cx in [
@@ -296,5 +309,13 @@ async fn a_variable_that_is_listed_as_a_path_is_read_through_its_file() {
     assert_eq!(plain.expose(), path.as_bytes());
     let gone = get(&env, "OTHER", &cx).await.unwrap_err();
     assert_eq!(gone.kind(), Kind::Misconfigured);
-    assert!(gone.to_string().contains("OTHER"), "{gone}");
+    assert!(gone.hint().unwrap().contains("unset"), "{gone:?}");
+    assert!(!format!("{gone} {gone:?}").contains("nowhere"), "{gone:?}");
+}
+
+#[tokio::test]
+async fn a_value_that_replaced_a_listed_path_is_a_value() {
+    let variables = [("CREDCHAIN_FILES", "TLS_KEY"), ("TLS_KEY", "another key")];
+    let value = get(&Env::new(), "TLS_KEY", &cx(variables)).await.unwrap();
+    assert_eq!(value.expose(), b"another key");
 }
