@@ -325,6 +325,17 @@ fn two_writers_at_once_lose_nothing() {
 }
 
 #[test]
+fn in_json_a_warning_does_not_get_in_the_way() {
+    let project = project();
+    set(&project, &["api_key"], "s3cret-value\n")
+        .success()
+        .stderr_contains("line ending");
+    set(&project, &["api_key", "--json"], "s3cret-value\n")
+        .success()
+        .stderr_is_empty();
+}
+
+#[test]
 fn earlier_versions_are_read_by_number_and_by_name() {
     let project = project();
     for value in ["first-value", "second-value"] {
