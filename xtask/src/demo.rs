@@ -8,6 +8,7 @@ use std::process::Command;
 use credchain_tests::servers::HttpApi;
 
 use crate::run::{Failure, Outcome, cargo, output, root, step, target_dir};
+use crate::test;
 
 /// The credentials that the pipeline needs and nobody knows yet.
 const MADE_UP: [&str; 3] = ["api_key", "db_password", "mail_password"];
@@ -100,15 +101,12 @@ impl Demo {
     fn command(&self, program: &str) -> Command {
         let program = target_dir().join("debug").join(program);
         let mut command = Command::new(program);
-        command
+        test::without_settings(&mut command)
             .current_dir(&self.project)
             .env("HOME", &self.home)
             .env("CREDCHAIN_CONFIG", self.project.join("credchain.toml"));
-        for name in ["CONFIG", "DATA", "STATE", "CACHE"] {
-            command.env_remove(format!("XDG_{name}_HOME"));
-        }
-        for name in MADE_UP {
-            command.env_remove(name.to_uppercase());
+        for name in MADE_UP.map(str::to_uppercase) {
+            command.env_remove(format!("{name}_FILE")).env_remove(name);
         }
         command
     }

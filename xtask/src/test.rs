@@ -83,11 +83,7 @@ struct Surroundings {
 
 impl Surroundings {
     fn of<'command>(&self, command: &'command mut Command) -> &'command mut Command {
-        for (name, _) in variables() {
-            if name.starts_with("CREDCHAIN_") || name.starts_with("XDG_") {
-                command.env_remove(&name);
-            }
-        }
+        without_settings(command);
         for (name, below_home) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
             let real = variable(name)
                 .map(PathBuf::from)
@@ -107,6 +103,16 @@ impl Surroundings {
             .env("CREDCHAIN_TEST_PYTHON", self.python.join("python"))
             .env("CREDCHAIN_TEST_RESOLVE", &self.resolve)
     }
+}
+
+/// Takes the developer's own settings of credchain, and where these are found, from a command.
+pub(crate) fn without_settings(command: &mut Command) -> &mut Command {
+    for (name, _) in variables() {
+        if name.starts_with("CREDCHAIN_") || name.starts_with("XDG_") {
+            command.env_remove(&name);
+        }
+    }
+    command
 }
 
 #[expect(
