@@ -14,7 +14,7 @@ description = "billing API"
 fn keys(object: &serde_json::Value) -> Vec<&str> {
     object
         .as_object()
-        .unwrap()
+        .expect("an object")
         .keys()
         .map(String::as_str)
         .collect()
