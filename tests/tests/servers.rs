@@ -2,9 +2,11 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::Command;
 
-use credchain_tests::servers::{HttpApi, OpenBao, Postgres, Smtp, python};
+use credchain_tests::servers::{HttpApi, Moto, OpenBao, Postgres, SecretService, Smtp, python};
 use serde_json::{Value, json};
 
 fn http(api: &HttpApi, authorization: &str) -> String {
@@ -116,4 +118,78 @@ fn openbao_with_tls_is_sealed_stopped_and_comes_back() {
     assert_eq!(read(&bao).0, 503);
     bao.unseal();
     assert_eq!(read(&bao).1["data"]["data"]["a"], "b");
+}
+
+#[test]
+fn the_secret_service_keeps_secrets_until_it_is_locked() {
+    let service = SecretService::start();
+    let store = "import keyring; keyring.set_password('etl', 'api_key', 'b')";
+    assert!(
+        service
+            .command(python())
+            .args(["-c", store])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let lookup = || {
+        let mut tool = service.command("secret-tool");
+        tool.args(["lookup", "service", "etl", "username", "api_key"]);
+        String::from_utf8(tool.output().unwrap().stdout).unwrap()
+    };
+    assert_eq!(lookup(), "b");
+    service.lock();
+    assert_eq!(lookup(), "");
+    service.unlock();
+    assert_eq!(lookup(), "b");
+}
+
+#[test]
+fn the_secret_service_is_gone_when_dropped() {
+    let service = SecretService::start();
+    let address = service.bus_address();
+    let socket = address.strip_prefix("unix:path=").unwrap().to_owned();
+    assert!(UnixStream::connect(&socket).is_ok());
+    drop(service);
+    assert!(!Path::new(&socket).exists());
+}
+
+fn secrets_manager(moto: &Moto, action: &str, body: &Value) -> (u16, String) {
+    let credential =
+        "AWS4-HMAC-SHA256 Credential=nobody/20260101/eu-west-1/secretsmanager/aws4_request";
+    let output = Command::new("curl")
+        .args(["-sS", "-w", "\n%{http_code}", "--data-binary"])
+        .arg(body.to_string())
+        .args(["-H", "content-type: application/x-amz-json-1.1"])
+        .args(["-H", &format!("x-amz-target: secretsmanager.{action}")])
+        .args([
+            "-H",
+            &format!("authorization: {credential}, SignedHeaders=host, Signature=0"),
+        ])
+        .arg(moto.endpoint())
+        .output()
+        .unwrap();
+    let answer = String::from_utf8(output.stdout).unwrap();
+    let (body, status) = answer.rsplit_once('\n').unwrap();
+    (status.parse().unwrap(), body.to_owned())
+}
+
+#[test]
+fn the_aws_emulator_keeps_secrets_until_it_is_reset() {
+    let moto = Moto::start();
+    let secret = json!({"Name": "app", "SecretString": "b", "ClientRequestToken": "0".repeat(32)});
+    assert_eq!(secrets_manager(&moto, "CreateSecret", &secret).0, 200);
+    let read = || secrets_manager(&moto, "GetSecretValue", &json!({"SecretId": "app"}));
+    assert!(read().1.contains("\"SecretString\": \"b\""), "{}", read().1);
+    moto.reset();
+    assert_eq!(read().0, 404);
+    let port = moto.port();
+    drop(moto);
+    assert!(is_free(port));
+}
+
+#[test]
+fn the_aws_emulator_can_refuse_unknown_keys() {
+    let moto = Moto::with_auth_required();
+    assert_eq!(secrets_manager(&moto, "ListSecrets", &json!({})).0, 403);
 }

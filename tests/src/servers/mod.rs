@@ -4,18 +4,22 @@
 
 mod daemon;
 mod http_api;
+mod moto;
 mod openbao;
 mod orders;
 mod postgres;
+mod secret_service;
 mod smtp;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::TcpListener;
 
 pub use self::http_api::HttpApi;
+pub use self::moto::Moto;
 pub use self::openbao::OpenBao;
 pub use self::orders::Orders;
 pub use self::postgres::Postgres;
+pub use self::secret_service::SecretService;
 pub use self::smtp::{Smtp, python};
 
 /// A value that no other test has: hard enough to guess for a server on loopback, and easy to
