@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use credchain_tests::{Project, Resolve};
+use credchain_tests::{Project, Resolve, Terminal};
 
 const CONFIG: &str = r#"
 [chain]
@@ -330,6 +330,14 @@ fn a_command_line_that_cannot_be_understood_is_125_as_well() {
     project().resolve(["get", "exec", "--nope"]).run().code(2);
 }
 
+/// A directory in memory and of this user alone, as a login session has one.
+fn runtime_directory() -> tempfile::TempDir {
+    tempfile::Builder::new()
+        .permissions(std::fs::Permissions::from_mode(0o700))
+        .tempdir_in("/dev/shm")
+        .expect("a directory in memory")
+}
+
 #[test]
 fn a_signal_to_resolve_ends_the_program_and_removes_its_file() {
     use std::process::Stdio;
@@ -340,10 +348,7 @@ fn a_signal_to_resolve_ends_the_program_and_removes_its_file() {
         "credchain.toml",
         "[chain]\ndefault = [\"env\"]\n[credentials.tls_key]\nas_file = true\n",
     );
-    let runtime = tempfile::Builder::new()
-        .permissions(std::fs::Permissions::from_mode(0o700))
-        .tempdir_in("/dev/shm")
-        .unwrap();
+    let runtime = runtime_directory();
     let mut command = project
         .resolve(["exec", "--", "sh", "-c", "echo $TLS_KEY; exec sleep 100"])
         .env("TLS_KEY", "the key of the server")
@@ -367,4 +372,38 @@ fn a_signal_to_resolve_ends_the_program_and_removes_its_file() {
     assert!(ended, "it went on");
     assert_eq!(child.wait().unwrap().code(), Some(143));
     assert!(!std::path::Path::new(line.trim()).exists());
+}
+
+#[test]
+fn ctrl_c_reaches_the_program_once_though_standard_input_is_a_pipe() {
+    // Blocked, so that each signal is counted; how a second one would come takes a moment.
+    const COUNT: &str = "import signal, sys\n\
+                         interrupt = {signal.SIGINT}\n\
+                         signal.pthread_sigmask(signal.SIG_BLOCK, interrupt)\n\
+                         print('ready', flush=True)\n\
+                         signal.sigwait(interrupt)\n\
+                         again = signal.sigtimedwait(interrupt, 0.5)\n\
+                         print('twice' if again else 'once', flush=True)\n";
+
+    let project = Project::new();
+    project.write(
+        "credchain.toml",
+        "[chain]\ndefault = [\"env\"]\n[credentials.api_key]\n\
+         [credentials.tls_key]\nas_file = true\n",
+    );
+    project.write("count.py", COUNT);
+    let runtime = runtime_directory();
+    let pipe = "trap : INT; true | resolve exec --only tls_key -- python3 count.py";
+    // The first one is replaced by the shell; it is the second that waits for its program.
+    let resolve = project
+        .resolve(["exec", "--only", "api_key", "--", "sh", "-c", pipe])
+        .env("API_KEY", "s3cret-value")
+        .env("TLS_KEY", "the key of the server")
+        .plain_env("XDG_RUNTIME_DIR", runtime.path());
+    Terminal::new(resolve)
+        .expect("ready")
+        .types("\x03")
+        .expect("once")
+        .run()
+        .hides("twice");
 }
