@@ -341,7 +341,6 @@ fn runtime_directory() -> tempfile::TempDir {
 #[test]
 fn a_signal_to_resolve_ends_the_program_and_removes_its_file() {
     use std::process::Stdio;
-    use std::time::Duration;
 
     let project = Project::new();
     project.write(
@@ -365,18 +364,15 @@ fn a_signal_to_resolve_ends_the_program_and_removes_its_file() {
     assert!(std::path::Path::new(line.trim()).exists());
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    let ended = (0..1000).any(|_| {
-        std::thread::sleep(Duration::from_millis(10));
-        child.try_wait().unwrap().is_some()
-    });
-    assert!(ended, "it went on");
+    // Without the signal the program would end by itself, with another code.
     assert_eq!(child.wait().unwrap().code(), Some(143));
     assert!(!std::path::Path::new(line.trim()).exists());
 }
 
 #[test]
 fn ctrl_c_reaches_the_program_once_though_standard_input_is_a_pipe() {
-    // Blocked, so that each signal is counted; how a second one would come takes a moment.
+    // Blocked and taken one by one. Two that come in the same instant look like one, so this may
+    // miss a second signal, but never invents one.
     const COUNT: &str = "import signal, sys\n\
                          interrupt = {signal.SIGINT}\n\
                          signal.pthread_sigmask(signal.SIG_BLOCK, interrupt)\n\
