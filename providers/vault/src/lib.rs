@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+mod auth;
+mod client;
+mod config;
+mod document;
+mod error;
+mod kv;
+mod lease;
+mod login;
+mod provider;
+mod tls;
+
+use std::sync::Arc;
+
+use credchain_core::{Registration, register_provider};
+
+pub use crate::config::SETTINGS;
+pub use crate::provider::Vault;
+
+register_provider!(
+    Registration::new(
+        "vault",
+        "HashiCorp Vault or OpenBao",
+        provider::CAPABILITIES,
+        |setup| Ok(Arc::new(Vault::from_setup(&setup)?)),
+    )
+    .with_settings(SETTINGS)
+);
