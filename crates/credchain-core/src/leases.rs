@@ -57,9 +57,9 @@ const MIN_PAUSE: Duration = Duration::from_secs(1);
 /// let leases = Leases::new(Arc::new(Backend));
 /// let cx = Context::system();
 /// let issue = || async { Ok(("user-1", Some(Lease::new("l1", Duration::from_secs(60), true)))) };
-/// assert_eq!(leases.get_or("database/creds/app", &cx, issue).await?, "user-1");
+/// assert_eq!(leases.get_or("database/creds/app", &cx, issue).await?.0, "user-1");
 /// let never = || async { unreachable!("the first is still alive") };
-/// assert_eq!(leases.get_or("database/creds/app", &cx, never).await?, "user-1");
+/// assert_eq!(leases.get_or("database/creds/app", &cx, never).await?.0, "user-1");
 /// leases.revoke_all(&cx).await?;
 /// # Ok(()) });
 /// ```
@@ -116,19 +116,24 @@ impl<T: Clone + Send + 'static> Leases<T> {
         }
     }
 
-    /// The value held under `key`, or what `read` gets. A value that comes with a lease is held;
-    /// concurrent readers of one key wait for one read.
+    /// The value held under `key`, or what `read` gets, and when its lease ends. A value that
+    /// comes with a lease is held; concurrent readers of one key wait for one read.
     ///
     /// # Errors
     /// Those of `read`.
-    pub async fn get_or<F, R>(&self, key: &str, cx: &Context, read: F) -> Result<T>
+    pub async fn get_or<F, R>(
+        &self,
+        key: &str,
+        cx: &Context,
+        read: F,
+    ) -> Result<(T, Option<SystemTime>)>
     where
         F: FnOnce() -> R,
         R: Future<Output = Result<(T, Option<Lease>)>>,
     {
-        if let Some(value) = self.shared.find(key, cx.clock()) {
+        if let Some(held) = self.shared.find(key, cx.clock()) {
             self.resume(cx);
-            return Ok(value);
+            return Ok(held);
         }
         let turn = self.shared.turn(key);
         // Whoever reads now may belong to a runtime that stands still until this is done.
@@ -137,15 +142,17 @@ impl<T: Clone + Send + 'static> Leases<T> {
         } else {
             Some(turn.lock().await)
         };
-        if let Some(value) = self.shared.find(key, cx.clock()) {
-            return Ok(value);
+        if let Some(held) = self.shared.find(key, cx.clock()) {
+            return Ok(held);
         }
         let (value, lease) = read().await?;
-        if let Some(lease) = lease {
-            self.shared.hold(key, value.clone(), &lease, cx.clock());
-            self.resume(cx);
-        }
-        Ok(value)
+        let Some(lease) = lease else {
+            return Ok((value, None));
+        };
+        self.shared.hold(key, value.clone(), &lease, cx.clock());
+        self.resume(cx);
+        let end = Moment::after(lease.duration, cx.clock());
+        Ok((value, Some(end.wall)))
     }
 
     /// Ends the holding of one lease without telling the backend, which did or will end it.
@@ -213,10 +220,10 @@ impl<T> Shared<T> {
 }
 
 impl<T: Clone> Shared<T> {
-    fn find(&self, key: &str, clock: &Clock) -> Option<T> {
+    fn find(&self, key: &str, clock: &Clock) -> Option<(T, Option<SystemTime>)> {
         let state = self.lock();
         let held = state.held.get(key)?;
-        (!held.serve.has_come(clock)).then(|| held.value.clone())
+        (!held.serve.has_come(clock)).then(|| (held.value.clone(), Some(held.end.wall)))
     }
 
     /// Whose turn it is to read `key`.

@@ -100,7 +100,7 @@ async fn a_lease_that_somebody_else_reads_is_not_waited_for() {
     };
     begun.notified().await;
     let second = block_on(leases.get_or("k", &cx, || async { Ok((2, None)) }));
-    assert_eq!(second.unwrap().unwrap(), 2);
+    assert_eq!(second.unwrap().unwrap().0, 2);
     word.notify_one();
-    assert_eq!(first.await.unwrap().unwrap(), 1);
+    assert_eq!(first.await.unwrap().unwrap().0, 1);
 }

@@ -55,7 +55,7 @@ fn world() -> (Arc<ManualClock>, Context) {
 
 async fn read(leases: &Leases<u32>, cx: &Context, value: u32, lease: Lease) -> u32 {
     let issue = || async { Ok((value, Some(lease))) };
-    leases.get_or(KEY, cx, issue).await.unwrap()
+    leases.get_or(KEY, cx, issue).await.unwrap().0
 }
 
 async fn until(what: impl Fn() -> bool) {
@@ -162,7 +162,7 @@ async fn concurrent_readers_of_one_key_get_one_lease() {
                 let number = issued.fetch_add(1, Ordering::SeqCst);
                 Ok((number, Some(Lease::new("l", HOUR, true))))
             };
-            leases.get_or(KEY, &cx, issue).await.unwrap()
+            leases.get_or(KEY, &cx, issue).await.unwrap().0
         })
     });
     for reader in readers.collect::<Vec<_>>() {
@@ -238,7 +238,7 @@ async fn what_has_no_lease_is_read_each_time() {
     let leases = Leases::new(Backend::answering([]));
     for value in 1..=3 {
         let issue = || async move { Ok((value, None)) };
-        assert_eq!(leases.get_or(KEY, &cx, issue).await.unwrap(), value);
+        assert_eq!(leases.get_or(KEY, &cx, issue).await.unwrap(), (value, None));
     }
 }
 
