@@ -40,7 +40,6 @@ struct Session {
 /// One request.
 #[derive(Clone, Copy)]
 pub(crate) struct Call<'a> {
-    pub(crate) ask: Ask,
     pub(crate) method: &'static str,
     /// Below `/v1/`, decoded.
     pub(crate) path: &'a str,
@@ -82,9 +81,8 @@ pub(crate) struct Login<'a> {
 }
 
 impl<'a> Call<'a> {
-    pub(crate) fn new(ask: Ask, method: &'static str, path: &'a str) -> Self {
+    pub(crate) fn new(method: &'static str, path: &'a str) -> Self {
         Self {
-            ask,
             method,
             path,
             query: None,
@@ -94,7 +92,7 @@ impl<'a> Call<'a> {
     }
 
     pub(crate) fn get(path: &'a str) -> Self {
-        Self::new(Ask::Read, "GET", path)
+        Self::new("GET", path)
     }
 
     pub(crate) fn query(mut self, key: &'a str, value: &'a str) -> Self {

@@ -41,10 +41,6 @@ impl Document {
         self.fields.keys().map(String::as_str)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.fields.is_empty()
-    }
-
     pub(crate) fn has(&self, field: &str) -> bool {
         self.fields.contains_key(field)
     }

@@ -102,17 +102,20 @@ pub(crate) fn unreachable(error: &reqwest::Error, host: &str) -> Error {
     Error::new(Kind::Unavailable, what)
 }
 
-/// Whether rustls is among the causes.
+/// Whether rustls is among the causes. What an I/O error wraps is not among its sources.
 fn is_tls(error: &reqwest::Error) -> bool {
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
+        if inner.is::<rustls::Error>() {
+            return true;
+        }
         let wrapped = inner
             .downcast_ref::<std::io::Error>()
             .and_then(std::io::Error::get_ref);
-        if inner.is::<rustls::Error>() || wrapped.is_some_and(|inner| inner.is::<rustls::Error>()) {
-            return true;
-        }
-        cause = inner.source();
+        cause = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => inner.source(),
+        };
     }
     false
 }

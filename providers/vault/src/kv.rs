@@ -227,7 +227,7 @@ impl Kv {
     ) -> Result<Version> {
         let Some(before) = before else {
             let full = format!("{}/{path}", self.mount());
-            let call = Call::new(Ask::Write, "POST", &full).body(fields);
+            let call = Call::new("POST", &full).body(fields);
             let reply = self.server.send(call, cx).await?;
             reply
                 .accepted(Ask::Write)
@@ -238,7 +238,7 @@ impl Kv {
         let body = Zeroizing::new(format!(
             "{{\"options\":{{\"cas\":{before}}},\"data\":{fields}}}"
         ));
-        let call = Call::new(Ask::Write, "POST", &full).body(&body);
+        let call = Call::new("POST", &full).body(&body);
         let reply = self.server.send(call, cx).await?;
         // The same status stands for a lost race and for a value that is not taken.
         if reply.status == 400 && self.current(path, cx).await? != before {
@@ -283,10 +283,7 @@ impl Kv {
     pub(crate) async fn delete(&self, path: &str, cx: &Context) -> Result<()> {
         let v2 = self.version(cx).await? == 2;
         let full = format!("{}/{}{path}", self.mount(), if v2 { "data/" } else { "" });
-        let reply = self
-            .server
-            .send(Call::new(Ask::Write, "DELETE", &full), cx)
-            .await?;
+        let reply = self.server.send(Call::new("DELETE", &full), cx).await?;
         reply
             .accepted(Ask::Write)
             .map(drop)
@@ -304,7 +301,7 @@ impl Kv {
         let body = serde_json::json!({ "custom_metadata": metadata }).to_string();
         let reply = self
             .server
-            .send(Call::new(Ask::Write, "POST", &full).body(&body), cx)
+            .send(Call::new("POST", &full).body(&body), cx)
             .await?;
         reply
             .accepted(Ask::Write)
@@ -400,7 +397,7 @@ impl Kv {
         let body = format!("{{\"versions\":[{version}]}}");
         let reply = self
             .server
-            .send(Call::new(Ask::Write, "POST", &full).body(&body), cx)
+            .send(Call::new("POST", &full).body(&body), cx)
             .await?;
         reply
             .accepted(Ask::Write)

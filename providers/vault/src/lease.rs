@@ -17,7 +17,7 @@ pub(crate) struct LeaseApi(pub(crate) Arc<Server>);
 impl Leased for LeaseApi {
     async fn renew(&self, lease: &str, increment: Duration, cx: &Context) -> Result<Lease> {
         let body = json!({"lease_id": lease, "increment": increment.as_secs()}).to_string();
-        let call = Call::new(Ask::Write, "POST", "sys/leases/renew").body(&body);
+        let call = Call::new("POST", "sys/leases/renew").body(&body);
         let reply = self.0.send(call, cx).await?;
         if reply.status == 400 {
             return Err(gone());
@@ -29,7 +29,7 @@ impl Leased for LeaseApi {
 
     async fn revoke(&self, lease: &str, cx: &Context) -> Result<()> {
         let body = json!({ "lease_id": lease }).to_string();
-        let call = Call::new(Ask::Write, "POST", "sys/leases/revoke").body(&body);
+        let call = Call::new("POST", "sys/leases/revoke").body(&body);
         let reply = self.0.send(call, cx).await?;
         match reply.status {
             400 => Err(gone()),

@@ -150,7 +150,7 @@ impl Server {
         }
         let path = format!("auth/{mount}/{below}");
         let body = Zeroizing::new(body.to_string());
-        let call = Call::new(Ask::Login, "POST", &path).body(&body);
+        let call = Call::new("POST", &path).body(&body);
         let reply = self.client.send(call, cx).await?;
         let envelope = reply.accepted(Ask::Login)?;
         let login = envelope
@@ -165,7 +165,7 @@ impl Server {
         struct Wrapped<'a> {
             secret_id: &'a str,
         }
-        let call = Call::new(Ask::Login, "POST", "sys/wrapping/unwrap").with(&wrapping);
+        let call = Call::new("POST", "sys/wrapping/unwrap").with(&wrapping);
         let reply = self.client.send(call, cx).await?;
         let spoilt = || {
             Error::new(
@@ -195,7 +195,7 @@ impl Server {
     }
 
     async fn look_up(&self, token: &Secret, cx: &Context) -> Result<Own> {
-        let call = Call::new(Ask::Own, "GET", "auth/token/lookup-self").with(token);
+        let call = Call::new("GET", "auth/token/lookup-self").with(token);
         let reply = self.client.send(call, cx).await?;
         let envelope = reply.accepted(Ask::Own)?;
         let data = envelope.data.map_or("{}", |data| data.get());
@@ -245,7 +245,7 @@ impl Leased for Renewing {
     async fn renew(&self, lease: &str, increment: Duration, cx: &Context) -> Result<Lease> {
         let token = self.token(lease)?;
         let body = format!("{{\"increment\":\"{}s\"}}", increment.as_secs());
-        let call = Call::new(Ask::Own, "POST", "auth/token/renew-self").with(&token);
+        let call = Call::new("POST", "auth/token/renew-self").with(&token);
         let reply = self.client.send(call.body(&body), cx).await?;
         let envelope = reply.accepted(Ask::Own)?;
         let login = envelope
@@ -260,7 +260,7 @@ impl Leased for Renewing {
 
     async fn revoke(&self, lease: &str, cx: &Context) -> Result<()> {
         let token = self.token(lease)?;
-        let call = Call::new(Ask::Own, "POST", "auth/token/revoke-self").with(&token);
+        let call = Call::new("POST", "auth/token/revoke-self").with(&token);
         let reply = self.client.send(call, cx).await?;
         match reply.accepted(Ask::Own) {
             // Gone already, which is what was wanted.

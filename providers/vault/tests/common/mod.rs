@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 /// The secrets that a login needs, by name.
 #[derive(Debug, Default)]
-pub struct Known(pub BTreeMap<&'static str, String>);
+pub(crate) struct Known(pub(crate) BTreeMap<&'static str, String>);
 
 #[async_trait]
 impl CredentialSource for Known {
@@ -26,7 +26,7 @@ impl CredentialSource for Known {
 }
 
 /// A provider with these settings, for project `demo`.
-pub fn vault(settings: Value, known: &[(&'static str, &str)]) -> Arc<Vault> {
+pub(crate) fn vault(settings: Value, known: &[(&'static str, &str)]) -> Arc<Vault> {
     let known = known
         .iter()
         .map(|(name, value)| (*name, (*value).to_owned()))
@@ -40,14 +40,14 @@ pub fn vault(settings: Value, known: &[(&'static str, &str)]) -> Arc<Vault> {
 }
 
 /// A provider that has the root token.
-pub fn rooted(bao: &OpenBao, mut settings: Value) -> Arc<Vault> {
+pub(crate) fn rooted(bao: &OpenBao, mut settings: Value) -> Arc<Vault> {
     settings["address"] = json!(bao.url());
     settings["auth"] = json!({"method": "token", "token": {"credential": "root"}});
     vault(settings, &[("root", bao.root_token())])
 }
 
 /// The world with these variables and no others.
-pub fn world(variables: &[(&str, &str)]) -> Context {
+pub(crate) fn world(variables: &[(&str, &str)]) -> Context {
     let none = [("UNUSED", "")];
     let variables = if variables.is_empty() {
         &none
@@ -57,6 +57,6 @@ pub fn world(variables: &[(&str, &str)]) -> Context {
     Context::system().with_env(Environment::fixed(variables.iter().copied()))
 }
 
-pub fn at(reference: &str) -> Reference {
+pub(crate) fn at(reference: &str) -> Reference {
     reference.parse().expect("a reference")
 }
