@@ -35,6 +35,8 @@
 )]
 
 mod binary;
+#[cfg(unix)]
+pub mod faults;
 mod output;
 mod process;
 mod project;

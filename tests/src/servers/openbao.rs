@@ -1,4 +1,4 @@
-//! OpenBao, which speaks HashiCorp Vault's API.
+//! `OpenBao`, which speaks `HashiCorp` Vault's API.
 
 use std::fs;
 use std::io::Write as _;
@@ -20,7 +20,7 @@ const SUPERVISE: &str = r#""$@" & child=$!; cat >/dev/null; kill -TERM "$child";
 /// How often other ports are tried when somebody else took those that were free.
 const ATTEMPTS: usize = 5;
 
-/// A throw-away OpenBao server.
+/// A throw-away `OpenBao` server.
 #[derive(Debug)]
 pub struct OpenBao {
     daemon: Option<Daemon>,
@@ -230,7 +230,7 @@ impl OpenBao {
         text(&self.root("POST", "auth/token/create", &body)["auth"]["client_token"])
     }
 
-    /// Makes an AppRole of this name, enabling the method first: its role and secret id.
+    /// Makes an `AppRole` of this name, enabling the method first: its role and secret id.
     pub fn approle(&self, name: &str, settings: &Value) -> (String, String) {
         let (_, mounts) = self.api("GET", "sys/auth", &self.root_token, &Value::Null);
         if mounts["approle/"].is_null() {
@@ -246,7 +246,7 @@ impl OpenBao {
         )
     }
 
-    /// Lets the database engine at `database` make users of this PostgreSQL server, under a role.
+    /// Lets the database engine at `database` make users of this `PostgreSQL` server, under a role.
     pub fn database(&self, postgres: &Postgres, role: &str, ttl: &str, max_ttl: &str) {
         self.root("POST", "sys/mounts/database", &json!({"type": "database"}));
         let url = format!(
