@@ -155,9 +155,11 @@ fn arn(text: &str, service: Service) -> Result<Address> {
         Service::ParameterStore => ("ssm", "parameter/"),
     };
     let parts: Vec<_> = text.splitn(6, ':').collect();
+    // What a name may have, and colons: an ARN ends up in commands that hints show.
+    let taken = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-:".contains(c);
     let fits = matches!(parts[..], [_, _, service, region, _, of]
         if service == name && !region.is_empty() && of.len() > resource.len() && of.starts_with(resource));
-    if !fits || text.len() > 2048 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if !fits || text.len() > 2048 || !text.chars().all(taken) {
         let message = format!("the ARN is none of `{name}`");
         return Err(Error::new(Kind::Invalid, message).with_hint(format!(
             "it looks like `arn:aws:{name}:REGION:ACCOUNT:{resource}NAME`"
@@ -240,6 +242,7 @@ mod tests {
         for arn in [
             "arn:aws:ssm:eu-central-1:123456789012:parameter/x",
             "arn:aws:secretsmanager:eu-central-1:123456789012:secret:",
+            "arn:aws:secretsmanager:eu-central-1:123456789012:secret:a;b",
             "arn:aws:secretsmanager",
             "arn:",
         ] {

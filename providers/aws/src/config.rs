@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use credchain_core::{CredentialSource, Error, Kind, Name, Result, Setting, Setup, Shape};
 
+use crate::endpoint;
+
 /// The two services that keep secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Service {
@@ -209,12 +211,12 @@ impl Settings {
         let prefix = table.text("prefix")?.unwrap_or(default_prefix);
         let path = table.text("path")?.unwrap_or("{project}/{profile}");
         let allow_http = table.bool("allow_http")?.unwrap_or(false);
-        let endpoint = |key| -> Result<Option<String>> {
+        let address = |key| -> Result<Option<String>> {
             let Some(url) = table.text(key)? else {
                 return Ok(None);
             };
             let named = format!("setting `{key}`");
-            check_endpoint(&named, url, allow_http).map(|()| Some(url.to_owned()))
+            endpoint::check(&named, url, allow_http).map(|()| Some(url.to_owned()))
         };
         let settings = Self {
             service,
@@ -222,8 +224,8 @@ impl Settings {
             profile: some_text(setup, "profile")?,
             prefix: setup.project.expand(prefix),
             path: path.trim_matches('/').to_owned(),
-            endpoint: endpoint("endpoint")?,
-            sts_endpoint: endpoint("sts_endpoint")?,
+            endpoint: address("endpoint")?,
+            sts_endpoint: address("sts_endpoint")?,
             allow_http,
             ca: table.path("ca")?.map(|ca| setup.project.base().join(ca)),
             fips: table.bool("fips")?.unwrap_or(false),
@@ -235,6 +237,9 @@ impl Settings {
             max_size: max_size(table.size("max_size")?)?,
             source: setup.credentials.clone(),
         };
+        if settings.fips && settings.endpoint.is_some() {
+            return Err(wrong("settings `fips` and `endpoint` exclude each other"));
+        }
         if settings.keys.is_some() && settings.profile.is_some() {
             return Err(wrong(
                 "settings `profile` and `access_key_id` exclude each other",
@@ -242,48 +247,6 @@ impl Settings {
         }
         Ok(settings)
     }
-}
-
-/// An address that a request with a login may go to.
-///
-/// SECURITY: over `http://` everybody on the way reads the secrets, so it goes no further than
-/// this machine unless somebody said so.
-pub(crate) fn check_endpoint(named: &str, url: &str, allow_http: bool) -> Result<()> {
-    let rest = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
-        (Some(rest), _) => rest,
-        (_, Some(rest)) if allow_http || is_loopback(host(rest)) => rest,
-        (_, Some(_)) => {
-            return Err(wrong(format!("{named} is not encrypted: `http://`"))
-                .with_hint("use `https://`, or set `allow_http = true` if the network is yours"));
-        }
-        (None, None) => return Err(wrong(format!("{named} must begin with `https://`"))),
-    };
-    // A user's name in an address would be a secret in a place that is shown.
-    if host(rest).is_empty() || authority(rest).contains('@') || rest.contains(['?', '#', ' ']) {
-        return Err(wrong(format!(
-            "{named} must be a scheme, a host and perhaps a port and a path"
-        )));
-    }
-    Ok(())
-}
-
-fn authority(rest: &str) -> &str {
-    rest.split(['/', '?', '#']).next().unwrap_or_default()
-}
-
-fn host(rest: &str) -> &str {
-    let authority = authority(rest);
-    match authority.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost"
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
 }
 
 fn some_text(setup: &Setup, key: &str) -> Result<Option<String>> {
@@ -388,12 +351,9 @@ mod tests {
             json!({"region": ""}),
             json!({"profile": ""}),
             json!({"endpoint": "http://secrets.example.com"}),
-            json!({"endpoint": "http://127.0.0.1.example.com"}),
-            json!({"endpoint": "http://localhost@example.com"}),
             json!({"endpoint": "https://user:canary@example.com"}),
-            json!({"endpoint": "https://"}),
-            json!({"endpoint": "ftp://example.com"}),
             json!({"sts_endpoint": "http://sts.example.com"}),
+            json!({"fips": true, "endpoint": "https://vpce.example.com"}),
             json!({"assume_role": {}}),
             json!({"assume_role": {"role_arn": "reader"}}),
             json!({"access_key_id": key}),
@@ -409,19 +369,6 @@ mod tests {
             assert_eq!(error.kind(), Kind::Misconfigured, "{table}");
             assert!(!format!("{error:?}").contains("canary"));
         }
-    }
-
-    #[test]
-    fn plain_http_stays_on_this_machine_unless_it_is_allowed() {
-        for url in [
-            "http://127.0.0.1:5000",
-            "http://localhost:4566/",
-            "http://[::1]:5000",
-        ] {
-            assert!(settings(json!({"endpoint": url})).is_ok(), "{url}");
-        }
-        let far = json!({"endpoint": "http://aws.internal:5000", "allow_http": true});
-        assert!(settings(far).is_ok());
     }
 
     #[test]

@@ -22,8 +22,8 @@ const MAX_RETRY_AFTER: u64 = 24 * 60 * 60;
 /// How a call ended that gave no answer to use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// AWS gave this error code.
-    Code(String),
+    /// AWS gave this error code, with this status if it was about the whole request.
+    Code(String, Option<u16>),
     /// A status, with nothing of AWS in the body: a proxy's page, or another server's.
     Status(u16),
     /// No answer, or half of one.
@@ -47,7 +47,9 @@ pub(crate) enum Failure {
 /// What it means.
 pub(crate) fn kind_of(failure: &Failure) -> Kind {
     match failure {
-        Failure::Code(code) => kind_of_code(code),
+        Failure::Code(code, status) => kind_of_code(code)
+            .or_else(|| status.map(|status| kind_of(&Failure::Status(status))))
+            .unwrap_or(Kind::Invalid),
         Failure::Status(401) | Failure::NoCredentials | Failure::NoLogin => Kind::Unauthenticated,
         Failure::Status(403) => Kind::Denied,
         Failure::Status(429) => Kind::Throttled,
@@ -58,9 +60,10 @@ pub(crate) fn kind_of(failure: &Failure) -> Kind {
     }
 }
 
-/// By code and not by status: which status goes with a code differs between services.
-fn kind_of_code(code: &str) -> Kind {
-    match code {
+/// By code and not by status: which status goes with a code differs between services. A code
+/// that is not listed is judged by its status after all.
+fn kind_of_code(code: &str) -> Option<Kind> {
+    Some(match code {
         "ResourceNotFoundException" | "ParameterNotFound" | "ParameterVersionNotFound" => {
             Kind::NotFound
         }
@@ -118,8 +121,8 @@ fn kind_of_code(code: &str) -> Kind {
         "UnknownOperationException" | "InvalidAction" | "RegionDisabledException" => {
             Kind::Misconfigured
         }
-        _ => Kind::Invalid,
-    }
+        _ => return None,
+    })
 }
 
 /// A failure with what was being done and what the answer's head says about it.
@@ -148,6 +151,9 @@ impl Failed {
     where
         E: ProvideErrorMetadata + StdError + 'static,
     {
+        if let Some((action, failure)) = login(error) {
+            return Self::new(action, failure);
+        }
         let mut failed = Self::new(action, failure_of(error));
         if let Some(response) = error.raw_response() {
             let headers = response.headers();
@@ -162,7 +168,7 @@ impl Failed {
     }
 
     pub(crate) fn has_code(&self, code: &str) -> bool {
-        matches!(&self.failure, Failure::Code(given) if given == code)
+        matches!(&self.failure, Failure::Code(given, _) if given == code)
     }
 
     /// The error to report.
@@ -184,10 +190,10 @@ impl Failed {
     fn message(&self) -> String {
         let action = self.action;
         match &self.failure {
-            Failure::Code(_) if self.skewed().is_some() => {
+            Failure::Code(..) if self.skewed().is_some() => {
                 format!("AWS took no signature for `{action}`: this machine's clock is wrong")
             }
-            Failure::Code(code) => {
+            Failure::Code(code, _) => {
                 // SECURITY: a code is a word; whatever else came in its place is not shown.
                 let word = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '_';
                 let code: String = code.chars().filter(|c| word(*c)).take(80).collect();
@@ -218,13 +224,16 @@ impl Failed {
             ));
         }
         let hint = match (kind, &self.failure) {
-            (Kind::Denied, Failure::Code(code)) if code.ends_with("cryptionFailure") => {
+            (Kind::Denied, Failure::Code(code, _)) if code.ends_with("cryptionFailure") => {
                 "the KMS key has to be enabled, and its policy to allow `kms:Decrypt` and `kms:GenerateDataKey`".to_owned()
+            }
+            (Kind::Denied, _) if action.starts_with("sts:") => {
+                format!("the policy of whoever is logged in has to allow `{action}` on the role, and the role's trust policy to allow them")
             }
             (Kind::Denied, _) => format!(
                 "the policy of whoever is logged in has to allow `{action}` on it, and with a KMS key of your own `kms:Decrypt`; `aws sts get-caller-identity` says who that is"
             ),
-            (Kind::Unauthenticated, Failure::NoCredentials) => {
+            (Kind::Unauthenticated, Failure::NoCredentials | Failure::NoLogin) => {
                 "log in with `aws sso login` or `aws configure`, set AWS_PROFILE, or give `access_key_id` and `secret_access_key`".to_owned()
             }
             (Kind::Unauthenticated, _) => {
@@ -244,7 +253,7 @@ impl Failed {
 
     /// How far the clock is off, if that explains the failure.
     fn skewed(&self) -> Option<(Duration, bool)> {
-        let Failure::Code(code) = &self.failure else {
+        let Failure::Code(code, _) = &self.failure else {
             return None;
         };
         let about_time = matches!(
@@ -268,39 +277,32 @@ where
             let status = answer.raw().status();
             match answer.err().code().filter(|code| !code.is_empty()) {
                 _ if status.is_success() => Failure::Unreadable,
-                Some(code) => Failure::Code(code.to_owned()),
+                Some(code) => Failure::Code(code.to_owned(), Some(status.as_u16())),
                 None => Failure::Status(status.as_u16()),
             }
         }
-        SdkError::TimeoutError(_) => Failure::Silence,
         SdkError::ConstructionFailure(_) => Failure::Unasked,
-        _ => credentials(error).unwrap_or_else(|| {
-            if cause::<LengthLimitError>(error).is_some() {
-                Failure::TooLarge
-            } else {
-                Failure::Silence
-            }
-        }),
+        _ if cause::<LengthLimitError>(error).is_some() => Failure::TooLarge,
+        _ => Failure::Silence,
     }
 }
 
-/// What went wrong with logging in, if that was it.
-fn credentials(error: &(dyn StdError + 'static)) -> Option<Failure> {
+/// What went wrong with logging in, if that was it, and at which action.
+fn login(error: &(dyn StdError + 'static)) -> Option<(&'static str, Failure)> {
+    const SOURCE: &str = "logging in";
     Some(match cause::<CredentialsError>(error)? {
-        CredentialsError::CredentialsNotLoaded(_) => Failure::NoCredentials,
-        CredentialsError::ProviderTimedOut(_) => Failure::Silence,
-        CredentialsError::InvalidConfiguration(_) => Failure::WrongCredentials,
+        CredentialsError::CredentialsNotLoaded(_) => (SOURCE, Failure::NoCredentials),
+        CredentialsError::ProviderTimedOut(_) => (SOURCE, Failure::Silence),
+        CredentialsError::InvalidConfiguration(_) => (SOURCE, Failure::WrongCredentials),
         _ => {
-            let code = cause::<SdkError<AssumeRoleError>>(error)
-                .and_then(ProvideErrorMetadata::code)
-                .or_else(|| {
-                    cause::<SdkError<AssumeRoleWithWebIdentityError>>(error)
-                        .and_then(ProvideErrorMetadata::code)
-                });
-            match code {
-                Some(code) => Failure::Code(code.to_owned()),
-                None if cause::<ConnectorError>(error).is_some_and(is_network) => Failure::Silence,
-                None => Failure::NoLogin,
+            if let Some(error) = cause::<SdkError<AssumeRoleError>>(error) {
+                ("sts:AssumeRole", failure_of(error))
+            } else if let Some(error) = cause::<SdkError<AssumeRoleWithWebIdentityError>>(error) {
+                ("sts:AssumeRoleWithWebIdentity", failure_of(error))
+            } else if cause::<ConnectorError>(error).is_some_and(is_network) {
+                (SOURCE, Failure::Silence)
+            } else {
+                (SOURCE, Failure::NoLogin)
             }
         }
     })
@@ -340,7 +342,7 @@ mod tests {
     use super::*;
 
     fn code(code: &str) -> Failure {
-        Failure::Code(code.to_owned())
+        Failure::Code(code.to_owned(), None)
     }
 
     #[test]
@@ -369,6 +371,22 @@ mod tests {
             (code("InvalidRequestException"), Kind::Invalid),
             (code("ValidationException"), Kind::Invalid),
             (code("SomethingNew"), Kind::Invalid),
+            (
+                Failure::Code("SomethingNew".into(), Some(500)),
+                Kind::Unavailable,
+            ),
+            (
+                Failure::Code("SomethingNew".into(), Some(403)),
+                Kind::Denied,
+            ),
+            (
+                Failure::Code("SomethingNew".into(), Some(400)),
+                Kind::Invalid,
+            ),
+            (
+                Failure::Code("ResourceNotFoundException".into(), Some(500)),
+                Kind::NotFound,
+            ),
             (Failure::Status(400), Kind::Invalid),
             (Failure::Status(401), Kind::Unauthenticated),
             (Failure::Status(403), Kind::Denied),

@@ -3,6 +3,7 @@
 mod address;
 mod config;
 mod document;
+mod endpoint;
 mod error;
 mod http;
 mod identity;

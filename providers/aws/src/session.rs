@@ -19,10 +19,12 @@ use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_async::time::TimeSource;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use credchain_core::{Clock, Context, Error, Kind, Name, Result};
+use futures_util::future::BoxFuture;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::OnceCell;
 
-use crate::config::{Keys, Role, Service, Settings, check_endpoint};
+use crate::config::{Keys, Role, Settings};
+use crate::endpoint::{service_endpoint, sts_endpoint};
 use crate::error::{Failed, Failure};
 use crate::http;
 
@@ -63,7 +65,8 @@ impl Sessions {
     /// The session of this runtime, logged in on first use.
     pub(crate) async fn current(&self, settings: &Settings, cx: &Context) -> Result<Arc<Session>> {
         let cell = self.cell();
-        let opened = cell.get_or_try_init(async || open(settings, cx).await.map(Arc::new));
+        let opened =
+            cell.get_or_try_init(async || Box::pin(open(settings, cx)).await.map(Arc::new));
         match within(cx, opened).await {
             Some(session) => session.cloned(),
             None => Err(Error::new(
@@ -103,19 +106,22 @@ impl fmt::Debug for Sessions {
     }
 }
 
-/// Makes a call and reports its failure in our words.
-pub(crate) async fn call<T, E>(
-    cx: &Context,
+/// Makes a call and reports its failure in our words. On the heap: the SDK's futures are large.
+pub(crate) fn call<'a, T, E>(
+    cx: &'a Context,
     action: &'static str,
-    request: impl Future<Output = Result<T, SdkError<E>>> + Send,
-) -> Result<T, Failed>
+    request: impl Future<Output = Result<T, SdkError<E>>> + Send + 'a,
+) -> BoxFuture<'a, Result<T, Failed>>
 where
+    T: 'a,
     E: ProvideErrorMetadata + StdError + 'static,
 {
-    match within(cx, request).await {
-        Some(answer) => answer.map_err(|error| Failed::of(action, &error, cx.clock())),
-        None => Err(Failed::new(action, Failure::Late)),
-    }
+    Box::pin(async move {
+        match within(cx, request).await {
+            Some(answer) => answer.map_err(|error| Failed::of(action, &error, cx.clock())),
+            None => Err(Failed::new(action, Failure::Late)),
+        }
+    })
 }
 
 /// Runs `work` for as long as the caller allows.
@@ -137,19 +143,37 @@ async fn open(settings: &Settings, cx: &Context) -> Result<Session> {
             ),
         );
     };
+    check_region(&region)?;
+    let own_endpoint = service_endpoint(settings, cx)?;
+    if own_endpoint.is_some() && config.use_fips() == Some(true) {
+        return Err(
+            Error::new(Kind::Misconfigured, "FIPS is for AWS's own endpoints only")
+                .with_hint("unset `fips` and AWS_USE_FIPS_ENDPOINT, or AWS_ENDPOINT_URL"),
+        );
+    }
     let sts = with_endpoint(config.clone(), sts_endpoint(settings, cx)?);
     if let Some(role) = &settings.role {
         let provider = assume(role, &sts).await;
         config = config.into_builder().credentials_provider(provider).build();
     }
     let sts = with_credentials_of(sts, &config);
-    let service = with_endpoint(config, service_endpoint(settings, cx)?);
+    let service = with_endpoint(config, own_endpoint);
     Ok(Session {
         secrets: aws_sdk_secretsmanager::Client::new(&service),
         parameters: aws_sdk_ssm::Client::new(&service),
         sts: aws_sdk_sts::Client::new(&sts),
         region,
     })
+}
+
+/// A region is a part of a host's name. The SDK tells a wrong one like a broken connection.
+fn check_region(region: &str) -> Result<()> {
+    let part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if region.is_empty() || region.len() > 63 || !region.chars().all(part) {
+        return Err(Error::new(Kind::Misconfigured, "the AWS region is none")
+            .with_hint("a region looks like `eu-central-1`; see setting `region` and AWS_REGION"));
+    }
+    Ok(())
 }
 
 /// What the SDK would find, with what the settings and the handed-in environment say in its place.
@@ -198,7 +222,8 @@ async fn load(settings: &Settings, http: SharedHttpClient, cx: &Context) -> Resu
 
 async fn static_keys(keys: &Keys, settings: &Settings, cx: &Context) -> Result<Credentials> {
     let read = async |name: &Name| -> Result<String> {
-        let secret = settings.source.credential(name, cx).await?;
+        let secret = settings.source.credential(name, cx).await;
+        let secret = secret.map_err(|error| no_key(error, name))?;
         let text = secret.expose_text().map(str::to_owned);
         text.ok_or_else(|| {
             Error::new(Kind::Invalid, "an AWS access key has to be text").for_credential(name)
@@ -210,6 +235,19 @@ async fn static_keys(keys: &Keys, settings: &Settings, cx: &Context) -> Result<C
     };
     let (id, secret) = (read(&keys.id).await?, read(&keys.secret).await?);
     Ok(Credentials::new(id, secret, token, None, "settings"))
+}
+
+/// That the key to the store is missing must not look as if the store lacked the secret.
+fn no_key(error: Error, name: &Name) -> Error {
+    if !error.kind().is_miss() {
+        return error;
+    }
+    let message = format!("`{name}`, the credential to log in to AWS with, is missing");
+    Error::new(Kind::Unauthenticated, message)
+        .with_hint(format!(
+            "`resolve explain {name}` shows where it was looked for"
+        ))
+        .with_source(error)
 }
 
 fn keys_of_environment(env: &impl Fn(&str) -> Option<String>) -> Option<Credentials> {
@@ -239,45 +277,6 @@ fn with_credentials_of(sts: SdkConfig, config: &SdkConfig) -> SdkConfig {
     let mut builder = sts.into_builder();
     builder.set_credentials_provider(config.credentials_provider());
     builder.build()
-}
-
-fn service_endpoint(settings: &Settings, cx: &Context) -> Result<Option<String>> {
-    let variable = match settings.service {
-        Service::SecretsManager => "AWS_ENDPOINT_URL_SECRETS_MANAGER",
-        Service::ParameterStore => "AWS_ENDPOINT_URL_SSM",
-    };
-    endpoint(settings.endpoint.as_ref(), variable, settings, cx)
-}
-
-fn sts_endpoint(settings: &Settings, cx: &Context) -> Result<Option<String>> {
-    let setting = settings.sts_endpoint.as_ref();
-    endpoint(setting, "AWS_ENDPOINT_URL_STS", settings, cx)
-}
-
-/// The setting, else what the environment says, which has to be as safe.
-fn endpoint(
-    setting: Option<&String>,
-    variable: &str,
-    settings: &Settings,
-    cx: &Context,
-) -> Result<Option<String>> {
-    if let Some(url) = setting {
-        return Ok(Some(url.clone()));
-    }
-    if cx
-        .env()
-        .text("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
-        .is_some_and(|said| said == "true")
-    {
-        return Ok(None);
-    }
-    for variable in [variable, "AWS_ENDPOINT_URL"] {
-        if let Some(url) = cx.env().text(variable) {
-            check_endpoint(&format!("`{variable}`"), &url, settings.allow_http)?;
-            return Ok(Some(url));
-        }
-    }
-    Ok(None)
 }
 
 /// The handed-in clock, for the SDK: it signs requests with the time.

@@ -137,7 +137,7 @@ async fn get_at_once<'a>(ask: Ask<'_>, addresses: &'a [Address]) -> Result<Answe
         for failure in answer.errors() {
             if let Some(address) = asked(addresses, failure.secret_id(), None) {
                 let code = failure.error_code().unwrap_or_default().to_owned();
-                let failed = Failed::new(GET, Failure::Code(code));
+                let failed = Failed::new(GET, Failure::Code(code, None));
                 answers.insert(address, Err(failed));
             }
         }
@@ -174,7 +174,10 @@ fn of_entry(entry: SecretValueEntry) -> Option<Secret> {
 }
 
 fn stored(ask: Ask<'_>, text: Option<String>, bytes: Option<Blob>) -> Result<Secret> {
-    let secret = value(text, bytes).ok_or_else(Error::not_found)?;
+    // Without a value AWS answers with an error, so this is somebody else's answer.
+    let Some(secret) = value(text, bytes) else {
+        return Err(Failed::new(GET, Failure::Unreadable).into_error());
+    };
     bounded(ask, secret)
 }
 

@@ -203,8 +203,9 @@ impl Write<'_> {
         stored.is_ok_and(|stored| stored.same_value(self.value))
     }
 
+    /// The version that was written: the one that AWS tells, which is the token.
     fn version(&self, told: Option<String>) -> Result<Version> {
-        Version::new(told.as_deref().unwrap_or(self.token))
+        Version::new(told.unwrap_or_else(|| self.token.to_owned()))
     }
 }
 

@@ -151,6 +151,8 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Vec<u8>,
+    /// How many bytes are promised and never sent.
+    pub(crate) missing: usize,
 }
 
 impl Reply {
@@ -169,7 +171,13 @@ impl Reply {
             status,
             headers: Vec::new(),
             body: body.into(),
+            missing: 0,
         }
+    }
+
+    pub(crate) fn cut_off(mut self) -> Self {
+        self.missing = 1000;
+        self
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -225,7 +233,7 @@ pub(crate) fn counting(upstream: &str) -> Fake {
 
 fn forward(upstream: &str, asked: &Asked) -> std::io::Result<(u16, Vec<u8>)> {
     let mut stream = TcpStream::connect(upstream)?;
-    let service = if asked.action.ends_with("SecretValue") {
+    let service = if asked.action.contains("Secret") {
         "secretsmanager"
     } else {
         "AmazonSSM"
@@ -309,7 +317,7 @@ fn converse(stream: &TcpStream, answer: impl Fn(&Asked) -> Reply) -> std::io::Re
     write!(
         stream,
         "content-type: application/x-amz-json-1.1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-        reply.body.len()
+        reply.body.len() + reply.missing
     )?;
     stream.write_all(&reply.body)
 }
