@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
-use credchain::{Credchain, Environment, Error, FILES_VARIABLE, Kind, Name, Secret};
+use credchain::{Credchain, Environment, Error, FILES_VARIABLE, Kind, LeaseKeeper, Name, Secret};
 
 use crate::app::App;
 use crate::commands::check::with_advice;
@@ -25,6 +25,24 @@ const MINIMAL: &[&str] = &[
     "USER",
 ];
 
+/// What has to go on beside the program, and to end with it.
+#[derive(Debug)]
+struct Beside {
+    files: SecretFiles,
+    leases: Option<LeaseKeeper>,
+}
+
+impl Beside {
+    fn is_needed(&self) -> bool {
+        self.files.need_cleaning() || self.leases.is_some()
+    }
+
+    fn finish(self) -> Result<(), Error> {
+        drop(self.files);
+        self.leases.map_or(Ok(()), LeaseKeeper::finish)
+    }
+}
+
 /// The variables a program is going to get, and the files behind some of them.
 #[derive(Debug)]
 pub(crate) struct Injection {
@@ -32,6 +50,8 @@ pub(crate) struct Injection {
     files: SecretFiles,
     /// Those of the variables that hold a file's path.
     paths: Vec<String>,
+    /// Whether a value lives only while its lease is renewed.
+    leased: bool,
 }
 
 impl Injection {
@@ -56,6 +76,9 @@ impl Injection {
         let mut files = SecretFiles::new(&app.env());
         let mut variables = BTreeMap::new();
         let mut paths = Vec::new();
+        let leased = values
+            .iter()
+            .any(|(_, secret)| secret.meta().lease.is_some());
         for (name, secret) in values {
             let variable = credchain.env_name(name);
             let value = if credchain.is_file(name) {
@@ -71,16 +94,34 @@ impl Injection {
             variables,
             files,
             paths,
+            leased,
         })
     }
 
-    /// Runs the program in `environment`.
+    /// Runs the program in `environment`. Leases are renewed while it runs and ended after it.
     pub(crate) fn launch(
         self,
         command: &[OsString],
         environment: &[(OsString, OsString)],
+        credchain: Credchain,
     ) -> Result<ExitCode, Failure> {
-        launch::launch(command, environment, self.files)
+        if self.leased {
+            let beside = Beside {
+                files: self.files,
+                leases: Some(LeaseKeeper::start(credchain)?),
+            };
+            return launch::launch(command, environment, beside);
+        }
+        // The values are read: a login that is not to be left behind has done its work.
+        credchain::block_on(credchain.close())??;
+        // Whatever a provider keeps running, a plugin for one, ends now: after the replacement it
+        // would be a child of a program that knows nothing of it.
+        drop(credchain);
+        let beside = Beside {
+            files: self.files,
+            leases: None,
+        };
+        launch::launch(command, environment, beside)
     }
 
     /// The caller's environment, without what is credchain's own, plus the credentials.

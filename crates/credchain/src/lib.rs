@@ -23,6 +23,7 @@
 mod assemble;
 mod credentials;
 mod declared;
+mod leases;
 mod open;
 mod providers;
 mod random;
@@ -40,6 +41,7 @@ pub use credchain_provider_age as age;
 pub use credchain_provider_dotenv as dotenv;
 
 pub use crate::credentials::*;
+pub use crate::leases::LeaseKeeper;
 pub use crate::open::{Credchain, OpenError, Opener};
 pub use crate::providers::registry;
 pub use crate::random::{random_bytes, random_text};

@@ -5,6 +5,8 @@ use credchain_core::{Registry, Result};
 // Linked for their registration alone.
 #[cfg(feature = "age")]
 use credchain_provider_age as _;
+#[cfg(feature = "aws")]
+use credchain_provider_aws as _;
 #[cfg(feature = "command")]
 use credchain_provider_command as _;
 #[cfg(feature = "dotenv")]
@@ -13,10 +15,14 @@ use credchain_provider_dotenv as _;
 use credchain_provider_env as _;
 #[cfg(feature = "file")]
 use credchain_provider_file as _;
+#[cfg(feature = "vault")]
+use credchain_provider_vault as _;
 
 const ENABLED: &[&str] = &[
     #[cfg(feature = "age")]
     "age",
+    #[cfg(feature = "aws")]
+    "aws",
     #[cfg(feature = "command")]
     "command",
     #[cfg(feature = "dotenv")]
@@ -25,6 +31,8 @@ const ENABLED: &[&str] = &[
     "env",
     #[cfg(feature = "file")]
     "file",
+    #[cfg(feature = "vault")]
+    "vault",
 ];
 
 /// Every provider type of this build.

@@ -30,7 +30,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities::read_only()
     .versioned()
     .compare_and_set()
     .encrypted()
-    .batched();
+    .batched()
+    .text_only();
 
 /// Reads and writes secrets of HashiCorp Vault or OpenBao.
 pub struct Vault {
@@ -65,7 +66,7 @@ impl Vault {
             leases: Leases::new(lease_api.clone()),
             server,
             lease_api,
-            capabilities: capabilities.text_only(),
+            capabilities,
         })
     }
 

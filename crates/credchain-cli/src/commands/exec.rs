@@ -32,13 +32,10 @@ pub(crate) struct Args {
     command: Vec<OsString>,
 }
 
-/// Becomes the program, or waits for it where a file has to be removed after it.
+/// Becomes the program, or waits for it where a file has to be removed or a lease to be renewed.
 pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
     let (credchain, names) = app.open_injected(&args.only)?;
     let injection = crate::injection::Injection::prepare(&credchain, &names, app)?;
     let environment = injection.environment(&app.env(), args.clean_env, &credchain);
-    // Whatever a provider keeps running, a plugin for one, ends now: after the replacement it
-    // would be a child of a program that knows nothing of it.
-    drop(credchain);
-    injection.launch(&args.command, &environment)
+    injection.launch(&args.command, &environment, credchain)
 }

@@ -1,14 +1,18 @@
 //! `resolve providers`
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
 
 use credchain::config::ProviderSpec;
-use credchain::{Capabilities, Credchain, Kind, Reference, Registration, Setting};
+use credchain::{
+    Capabilities, Context, Credchain, Error, Identity, Kind, Reference, Registration, Setting,
+};
 use serde::Serialize;
 
 use crate::app::App;
 use crate::failure::Failure;
-use crate::output::{Style, printable};
+use crate::output::{Style, printable, printable_line};
 
 /// A name that no store holds; asking for it shows whether the store answers.
 const PROBE: &str = "credchain_probe";
@@ -17,7 +21,7 @@ const PROBE: &str = "credchain_probe";
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     resolve providers            types of this build, and the links of this project\n  \
-    resolve providers --check    ask each configured one whether it answers\n  \
+    resolve providers --check    ask each configured one whether it answers, and as whom\n  \
     resolve providers age        its settings")]
 pub(crate) struct Args {
     /// Ask each configured provider whether it answers
@@ -61,6 +65,25 @@ struct LinkRow {
     explicit: bool,
     /// `configured` before anybody asked; `ok`, or the kind of the failure.
     state: &'static str,
+    /// Who the backend takes us for, where it says so.
+    identity: Option<IdentityRow>,
+    #[serde(skip)]
+    why: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct IdentityRow {
+    name: String,
+    /// Seconds until the login ends.
+    expires_in: Option<u64>,
+    details: BTreeMap<String, String>,
+}
+
+/// What is known of a link.
+#[derive(Debug, Default)]
+struct State {
+    error: Option<Error>,
+    identity: Option<IdentityRow>,
 }
 
 /// Prints the tables; with `--check`, asks first.
@@ -77,8 +100,8 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
         if !chosen {
             continue;
         }
-        let state = state(&credchain, spec, args.check)?;
-        kinds.extend(state.filter(|kind| !kind.is_miss()));
+        let state = state(&credchain, spec, args.check, app)?;
+        kinds.extend(state.kind().filter(|kind| !kind.is_miss()));
         links.push(LinkRow::new(spec, state, args.check));
     }
     if let Some(name) = &args.name {
@@ -115,46 +138,97 @@ fn unknown(name: &str, credchain: &Credchain) -> Failure {
     }
 }
 
-/// The kind of what keeps a link from answering, if it is known.
-fn state(credchain: &Credchain, spec: &ProviderSpec, ask: bool) -> Result<Option<Kind>, Failure> {
+/// What keeps a link from answering, or who it takes us for, as far as it is known.
+fn state(
+    credchain: &Credchain,
+    spec: &ProviderSpec,
+    ask: bool,
+    app: &App,
+) -> Result<State, Failure> {
     if !spec.built {
-        return Ok(Some(Kind::Unsupported));
+        let error = Error::new(Kind::Unsupported, "this build has no such type");
+        return Ok(State::failed(error));
     }
-    if let Some(error) = credchain
-        .verdict()
-        .link(&spec.name)
-        .map(credchain::config::Untrusted::error)
-    {
-        return Ok(Some(error.kind()));
+    if let Some(untrusted) = credchain.verdict().link(&spec.name) {
+        return Ok(State::failed(untrusted.error()));
     }
     let Some(link) = credchain.resolver().link(&spec.name).filter(|_| ask) else {
-        return Ok(None);
+        return Ok(State::default());
     };
     let cx = credchain.resolver().context();
     let provider = link.provider();
+    match app.wait(provider.identity(&cx))? {
+        Ok(identity) => {
+            let identity = Some(IdentityRow::new(identity, &cx));
+            return Ok(State {
+                error: None,
+                identity,
+            });
+        }
+        Err(error) if error.kind() == Kind::Unsupported => {}
+        Err(error) => return Ok(State::failed(error)),
+    }
     let answer = if provider.capabilities().list {
-        credchain::block_on(provider.list(None, &cx))?.map(drop)
+        app.wait(provider.list(None, &cx))?.map(drop)
     } else {
         let probe = Reference::new(PROBE)?;
-        match credchain::block_on(provider.describe(&probe, &cx))? {
+        match app.wait(provider.describe(&probe, &cx))? {
             Err(error) if error.kind() == Kind::NotFound => Ok(()),
             other => other.map(drop),
         }
     };
-    Ok(answer.err().map(|error| error.kind()))
+    Ok(answer.err().map(State::failed).unwrap_or_default())
+}
+
+impl State {
+    fn failed(error: Error) -> Self {
+        Self {
+            error: Some(error),
+            identity: None,
+        }
+    }
+
+    fn kind(&self) -> Option<Kind> {
+        self.error.as_ref().map(Error::kind)
+    }
+}
+
+impl IdentityRow {
+    fn new(identity: Identity, cx: &Context) -> Self {
+        let left = |at: SystemTime| at.duration_since(cx.clock().now()).unwrap_or_default();
+        Self {
+            name: identity.name,
+            expires_in: identity.expires.map(|at| left(at).as_secs()),
+            details: identity.details,
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("as {}", printable_line(&self.name));
+        if let Some(seconds) = self.expires_in {
+            let left = credchain::format_duration(Duration::from_secs(seconds));
+            text += &format!(", for {left}");
+        }
+        for (key, value) in self.details.iter().filter(|(_, value)| !value.is_empty()) {
+            text += &format!(", {}: {}", printable_line(key), printable_line(value));
+        }
+        text
+    }
 }
 
 impl LinkRow {
-    fn new(spec: &ProviderSpec, state: Option<Kind>, asked: bool) -> Self {
+    fn new(spec: &ProviderSpec, state: State, asked: bool) -> Self {
         Self {
             link: spec.name.to_string(),
             type_name: spec.type_name.clone(),
             explicit: spec.explicit,
-            state: match state {
+            state: match state.kind() {
                 Some(kind) => kind.as_str(),
                 None if asked => "ok",
                 None => "configured",
             },
+            identity: state.identity,
+            why: state.error.map(|error| error.message().to_owned()),
         }
     }
 }
@@ -254,7 +328,13 @@ impl Document {
                 format!("  ({})", printable(&link.type_name))
             };
             let state = app.output().style(style, link.state);
-            text += &format!("  {:width$}  {state}{of}\n", link.link);
+            let about = match (&link.identity, &link.why) {
+                (Some(identity), _) => format!("  {}", identity.text()),
+                (None, Some(why)) => format!("  {}", printable_line(why)),
+                (None, None) => String::new(),
+            };
+            let about = app.output().style(Style::Dim, &about);
+            text += &format!("  {:width$}  {state}{of}{about}\n", link.link);
         }
         text
     }

@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::{Command, ExitCode};
 
-use super::SecretFiles;
+use super::Beside;
 use crate::failure::Failure;
 
 /// Runs the program to its exit code.
 pub(super) fn launch(
     command: &[OsString],
     environment: &[(OsString, OsString)],
-    files: SecretFiles,
+    beside: Beside,
 ) -> Result<ExitCode, Failure> {
     let Some((program, arguments)) = command.split_first() else {
         return Err(Failure::usage("no program was given"));
@@ -21,8 +21,8 @@ pub(super) fn launch(
         .args(arguments)
         .env_clear()
         .envs(environment.iter().map(|(k, v)| (k, v)));
-    if files.need_cleaning() {
-        return wait(child, program, files);
+    if beside.is_needed() {
+        return wait(child, program, beside);
     }
     Ok(replace(child, program))
 }
@@ -42,8 +42,8 @@ fn replace(mut child: Command, program: &OsString) -> ExitCode {
     }
 }
 
-/// Waits for the program because its files have to be removed after it.
-fn wait(mut child: Command, program: &OsString, files: SecretFiles) -> Result<ExitCode, Failure> {
+/// Waits for the program because something has to be done beside it, and ended after it.
+fn wait(mut child: Command, program: &OsString, beside: Beside) -> Result<ExitCode, Failure> {
     let relay =
         relay::Relay::start().map_err(|error| Failure::io("watching for signals", error))?;
     let mut running = match child.spawn() {
@@ -54,7 +54,13 @@ fn wait(mut child: Command, program: &OsString, files: SecretFiles) -> Result<Ex
     let status = running
         .wait()
         .map_err(|error| Failure::io("waiting for the program", error))?;
-    drop(files);
+    if let Err(error) = beside.finish() {
+        // The program is done, and its code is what counts.
+        let _ = writeln!(
+            io::stderr().lock(),
+            "warning: leases may be left behind: {error}"
+        );
+    }
     Ok(ExitCode::from(code(status)))
 }
 
