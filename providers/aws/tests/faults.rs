@@ -11,9 +11,10 @@ use credchain_core::{
     Secret, SetOptions, async_trait,
 };
 use credchain_provider_aws::Aws;
+use credchain_tests::faults::{Behaviour, FakeHttp, Proxy, Reply as Wire};
 use serde_json::json;
 
-use crate::support::{Asked, Fake, REGION, Reply, aws, cx, get, reference, set, setup};
+use crate::support::{Asked, Fake, Moto, REGION, Reply, aws, cx, get, reference, set, setup};
 
 fn secret(name: &str, value: &str) -> serde_json::Value {
     json!({"Name": name, "ARN": format!("arn:aws:x:{name}"), "VersionId": "v", "SecretString": value})
@@ -33,7 +34,7 @@ fn id(asked: &Asked) -> String {
 
 async fn failure(reply: Reply) -> (Error, usize) {
     let fake = Fake::start(move |_| reply.clone());
-    let read = get(&aws(&fake.url, json!({})), "db").await;
+    let read = get(&aws(&fake.url(), json!({})), "db").await;
     let error = read.expect_err("a failure");
     (error, fake.asked().len())
 }
@@ -91,12 +92,39 @@ async fn what_is_not_aws_is_judged_by_its_status_and_is_never_a_miss() {
     }
 }
 
+/// The error of a server that breaks off, and how long it took to come.
+async fn broken(reply: Wire) -> Error {
+    let fake = FakeHttp::start(move |_| reply.clone());
+    let aws = aws(&fake.url(), json!({}));
+    let (place, short) = (reference("db"), cx().with_timeout(Duration::from_secs(1)));
+    let read = tokio::time::timeout(Duration::from_secs(10), aws.get(&place, &short)).await;
+    let error = read.expect("an end").expect_err("a failure");
+    let hint = error.hint().unwrap_or_default();
+    assert!(!format!("{error:?} {error} {hint}").contains("canary"));
+    error
+}
+
 #[tokio::test]
-async fn half_an_answer_is_no_answer_and_a_huge_one_is_not_read() {
-    let half = Reply::ok(&secret("db", "canary")).cut_off();
-    assert_eq!(failure(half).await.0.kind(), Kind::Unavailable);
-    let huge = Reply::ok(&secret("db", &"x".repeat(20 << 20)));
-    assert_eq!(failure(huge).await.0.kind(), Kind::Invalid);
+async fn half_an_answer_is_no_answer_and_an_endless_one_is_not_read() {
+    let whole = || secret("db", "canary").to_string().into_bytes();
+    for (reply, kind) in [
+        (Wire::Truncated(whole(), 20), Kind::Unavailable),
+        (Wire::Reset(whole(), 20), Kind::Unavailable),
+        (Wire::Slow(whole()), Kind::Unavailable),
+        (Wire::Hang, Kind::Unavailable),
+        (Wire::Raw(Vec::new()), Kind::Unavailable),
+        (Wire::Raw(b"canary\r\n\r\n".to_vec()), Kind::Unavailable),
+    ] {
+        let what = format!("{reply:?}");
+        assert_eq!(broken(reply).await.kind(), kind, "{what}");
+    }
+    let fake = FakeHttp::start(|_| Wire::Oversized(1 << 30));
+    let endless = aws(&fake.url(), json!({}));
+    assert_eq!(get(&endless, "db").await.unwrap_err().kind(), Kind::Invalid);
+}
+
+#[tokio::test]
+async fn nobody_and_nowhere_are_unavailable() {
     let nobody = aws("http://127.0.0.1:9", json!({}));
     assert_eq!(
         get(&nobody, "db").await.unwrap_err().kind(),
@@ -106,6 +134,30 @@ async fn half_an_answer_is_no_answer_and_a_huge_one_is_not_read() {
     let short = cx().with_timeout(Duration::from_secs(20));
     let error = nowhere.get(&reference("db"), &short).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_broken_way_to_the_server_is_unavailable_until_it_is_mended() {
+    let moto = Moto::start();
+    let proxy = Proxy::start(([127, 0, 0, 1], moto.port()).into());
+    let through = aws(&format!("http://{}", proxy.address()), json!({}));
+    set(&through, "db", &"v".repeat(1000)).await.unwrap();
+    for behaviour in [
+        Behaviour::Latency(Duration::from_secs(3)),
+        Behaviour::Refuse,
+        Behaviour::Reset(100),
+        Behaviour::Truncate(100),
+        Behaviour::Stall,
+        Behaviour::BlackHole,
+    ] {
+        proxy.set(behaviour);
+        let (place, short) = (reference("db"), cx().with_timeout(Duration::from_secs(1)));
+        let read = tokio::time::timeout(Duration::from_secs(10), through.get(&place, &short));
+        let error = read.await.expect("an end").expect_err("a failure");
+        assert_eq!(error.kind(), Kind::Unavailable, "{behaviour:?} {error:?}");
+        proxy.set(Behaviour::Pass);
+        assert!(get(&through, "db").await.is_ok(), "after {behaviour:?}");
+    }
 }
 
 #[tokio::test]
@@ -139,7 +191,7 @@ async fn a_policy_without_batches_costs_one_request_once() {
         "BatchGetSecretValue" => Reply::error("AccessDeniedException"),
         _ => Reply::ok(&secret(&id(asked), &format!("value of {}", id(asked)))),
     });
-    let aws = aws(&fake.url, json!({}));
+    let aws = aws(&fake.url(), json!({}));
     let references = ["a", "b", "c"].map(reference);
     for _ in 0..2 {
         for (answer, name) in aws
@@ -172,7 +224,7 @@ async fn one_denied_secret_of_a_batch_is_denied_alone() {
             ],
         }))
     });
-    let aws = aws(&fake.url, json!({}));
+    let aws = aws(&fake.url(), json!({}));
     let answers = aws
         .get_many(&["a", "b", "c", "d", "e"].map(reference), &cx())
         .await;
@@ -193,7 +245,7 @@ async fn a_batch_that_fails_as_a_whole_is_asked_one_by_one() {
         ("BatchGetSecretValue", _) | (_, "b") => Reply::error("ResourceNotFoundException"),
         (_, name) => Reply::ok(&secret(name, "v")),
     });
-    let aws = aws(&fake.url, json!({}));
+    let aws = aws(&fake.url(), json!({}));
     let answers = aws.get_many(&["a", "b", "c"].map(reference), &cx()).await;
     assert!(answers[0].is_ok() && answers[2].is_ok());
     assert_eq!(answers[1].as_ref().unwrap_err().kind(), Kind::NotFound);
@@ -202,7 +254,7 @@ async fn a_batch_that_fails_as_a_whole_is_asked_one_by_one() {
 #[tokio::test]
 async fn a_throttled_batch_is_not_made_worse_by_single_reads() {
     let fake = Fake::start(|_| Reply::error("ThrottlingException"));
-    let throttled = aws(&fake.url, json!({}));
+    let throttled = aws(&fake.url(), json!({}));
     for answer in throttled
         .get_many(&["a", "b", "c"].map(reference), &cx())
         .await
@@ -223,7 +275,7 @@ async fn a_batch_in_pages_is_read_to_its_end() {
             Some(_) => json!({"SecretValues": [secret(&names[1], "v")]}),
         })
     });
-    let aws = aws(&fake.url, json!({}));
+    let aws = aws(&fake.url(), json!({}));
     let answers = aws.get_many(&["a", "b"].map(reference), &cx()).await;
     assert!(answers.iter().all(Result::is_ok));
     assert_eq!(fake.actions(), ["BatchGetSecretValue"; 3]);
@@ -245,7 +297,7 @@ async fn what_is_written_again_is_restored_first() {
             _ => Reply::ok(&json!({"Name": "db", "VersionId": "0123456789abcdef0123456789abcdef"})),
         }
     });
-    let aws = aws(&fake.url, json!({}));
+    let aws = aws(&fake.url(), json!({}));
     let absent = SetOptions::expecting(Expect::Absent);
     let created = aws
         .set(&reference("db"), &Secret::new("v"), &absent, &cx())
@@ -263,7 +315,7 @@ async fn a_secret_that_may_not_be_described_is_not_taken_for_missing() {
         "DescribeSecret" => Reply::error("AccessDeniedException"),
         _ => Reply::error("InvalidRequestException"),
     });
-    let error = get(&aws(&fake.url, json!({})), "db").await.unwrap_err();
+    let error = get(&aws(&fake.url(), json!({})), "db").await.unwrap_err();
     assert_eq!(error.kind(), Kind::Invalid);
     assert!(
         error
@@ -299,7 +351,7 @@ async fn whoever_is_not_known_any_more_logs_in_anew() {
     });
     let source = Arc::new(Counted::default());
     let table = json!({
-        "endpoint": fake.url, "region": REGION,
+        "endpoint": fake.url(), "region": REGION,
         "access_key_id": {"credential": "id"}, "secret_access_key": {"credential": "key"},
     });
     let setup = setup(table).with_credentials(source.clone());
@@ -322,7 +374,7 @@ async fn whoever_is_not_known_any_more_logs_in_anew() {
 async fn a_profile_that_is_not_there_is_no_login() {
     let fake = Fake::start(|_| Reply::ok(&secret("db", "v")));
     let profile = aws(
-        &fake.url,
+        &fake.url(),
         json!({"profile": "credchain-test-no-such-profile"}),
     );
     let error = get(&profile, "db").await.unwrap_err();
@@ -346,7 +398,7 @@ async fn a_role_that_may_not_be_assumed_is_denied_by_its_own_action() {
             Reply::raw(403, body)
         });
         let role = json!({"role_arn": "arn:aws:iam::123456789012:role/reader"});
-        let aws = aws(&fake.url, json!({"assume_role": role}));
+        let aws = aws(&fake.url(), json!({"assume_role": role}));
         let error = get(&aws, "db").await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error:?}");
         assert!(error.message().contains("`sts:AssumeRole`"), "{error:?}");
@@ -405,7 +457,7 @@ async fn a_server_that_comes_back_is_asked_again() {
             Reply::raw(503, "")
         }
     });
-    let aws = aws(&fake.url, json!({}));
+    let aws = aws(&fake.url(), json!({}));
     assert_eq!(get(&aws, "db").await.unwrap_err().kind(), Kind::Unavailable);
     up.store(true, Ordering::SeqCst);
     assert_eq!(get(&aws, "db").await.unwrap(), "v");

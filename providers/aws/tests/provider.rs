@@ -11,7 +11,7 @@ use credchain_core::{
 use credchain_provider_aws::Aws;
 use serde_json::json;
 
-use crate::support::{Moto, aws, counting, cx, get, reference, set, setup};
+use crate::support::{Fake, Moto, aws, cx, get, reference, set, setup};
 
 #[tokio::test]
 async fn forty_five_secrets_are_three_requests() {
@@ -22,8 +22,8 @@ async fn forty_five_secrets_are_three_requests() {
             .await
             .unwrap();
     }
-    let counter = counting(&moto.url);
-    let through = aws(&counter.url, json!({}));
+    let counter = Fake::before(&moto);
+    let through = aws(&counter.url(), json!({}));
     let references: Vec<_> = (0..45)
         .map(|index| reference(&format!("many/{index}")))
         .collect();
@@ -43,8 +43,8 @@ async fn fields_and_duplicates_of_one_secret_are_one_id() {
         .await
         .unwrap();
     set(&direct, "other", "value").await.unwrap();
-    let counter = counting(&moto.url);
-    let through = aws(&counter.url, json!({}));
+    let counter = Fake::before(&moto);
+    let through = aws(&counter.url(), json!({}));
     let texts = [
         "db#user",
         "db#password",
@@ -85,8 +85,8 @@ async fn what_a_batch_lacks_is_missing_and_the_rest_is_there() {
         let direct = moto.aws(json!({"service": service}));
         set(&direct, "one", "1").await.unwrap();
         set(&direct, "two", "2").await.unwrap();
-        let counter = counting(&moto.url);
-        let through = aws(&counter.url, json!({"service": service}));
+        let counter = Fake::before(&moto);
+        let through = aws(&counter.url(), json!({"service": service}));
         let texts = ["one", "none", "a b", "two"];
         let answers = through.get_many(&texts.map(reference), &cx()).await;
         assert_eq!(answers[0].as_ref().unwrap().expose(), b"1");
@@ -106,8 +106,8 @@ async fn ten_parameters_are_one_request_and_versions_are_asked_one_by_one() {
             .await
             .unwrap();
     }
-    let counter = counting(&moto.url);
-    let through = aws(&counter.url, json!({"service": "ssm"}));
+    let counter = Fake::before(&moto);
+    let through = aws(&counter.url(), json!({"service": "ssm"}));
     let mut references: Vec<_> = (0..25)
         .map(|index| reference(&format!("many/{index}")))
         .collect();
@@ -131,8 +131,8 @@ async fn ten_parameters_are_one_request_and_versions_are_asked_one_by_one() {
 #[tokio::test]
 async fn the_current_stage_is_always_asked_for_by_name() {
     let moto = Moto::start();
-    let counter = counting(&moto.url);
-    let through = aws(&counter.url, json!({}));
+    let counter = Fake::before(&moto);
+    let through = aws(&counter.url(), json!({}));
     let first = set(&through, "db", "one").await.unwrap();
     set(&through, "db", "two").await.unwrap();
     assert_eq!(get(&through, "db").await.unwrap(), "two");
@@ -325,7 +325,7 @@ impl CredentialSource for Held {
 async fn the_caller_is_told_by_the_name_that_aws_knows() {
     let moto = Moto::start();
     let table = json!({
-        "endpoint": moto.url, "sts_endpoint": moto.url, "region": support::REGION,
+        "endpoint": moto.url(), "sts_endpoint": moto.url(), "region": support::REGION,
         "access_key_id": {"credential": "key_id"}, "secret_access_key": {"credential": "key"},
         "assume_role": {"role_arn": "arn:aws:iam::123456789012:role/reader", "session_name": "nightly"},
     });
@@ -358,7 +358,7 @@ async fn endpoint_and_region_come_from_the_environment_that_is_handed_in() {
         .get(&reference("db"), &world("http://aws.internal"))
         .await;
     assert_eq!(missing.unwrap_err().kind(), Kind::Misconfigured);
-    let missing = aws.get(&reference("db"), &world(&moto.url)).await;
+    let missing = aws.get(&reference("db"), &world(&moto.url())).await;
     assert_eq!(missing.unwrap_err().kind(), Kind::NotFound);
 }
 
