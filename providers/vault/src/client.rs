@@ -1,7 +1,7 @@
 //! The wire: requests in, answers out. Knows HTTP, and nothing of chains or of what is stored.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use credchain_core::{Context, Error, Kind, Result, Secret};
@@ -11,10 +11,11 @@ use reqwest::{Method, Url};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::config::{Endpoint, Settings};
-use crate::error::{Ask, garbled, refused, unreachable};
+use crate::error::{Ask, Said, garbled, refused, unreachable};
 use crate::tls;
 
 /// How often the server may send us elsewhere for one answer.
@@ -23,11 +24,15 @@ const MAX_REDIRECTS: usize = 5;
 /// The longest that one request may take, whatever the caller's patience.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How many runtimes have connections at once.
+const MAX_SESSIONS: usize = 4;
+
 /// Asks the server. Built with the first request, and again in another runtime: the connections
 /// of a runtime that is gone answer nothing.
 pub(crate) struct Client {
     pub(crate) settings: Settings,
-    current: Mutex<Option<Session>>,
+    /// The newest last.
+    sessions: Mutex<Vec<Session>>,
 }
 
 #[derive(Clone)]
@@ -35,6 +40,9 @@ struct Session {
     runtime: tokio::runtime::Id,
     endpoint: Endpoint,
     http: reqwest::Client,
+    /// Requests that may be under way. Of one runtime: another may stand still until this one is
+    /// done, and would never give anything back.
+    slots: Arc<Semaphore>,
 }
 
 /// One request.
@@ -137,6 +145,43 @@ impl Reply {
         }
     }
 
+    /// What a failure says beside its status.
+    pub(crate) fn said(&self) -> Said {
+        #[derive(Deserialize)]
+        struct Failure<'a> {
+            #[serde(borrow, default)]
+            errors: Option<Vec<&'a RawValue>>,
+            #[serde(borrow, default)]
+            warnings: Option<Vec<&'a RawValue>>,
+        }
+        let failure = self
+            .json
+            .then(|| serde_json::from_slice::<Failure<'_>>(&self.body).ok());
+        let Some(Some(failure)) = failure else {
+            return Said::Page;
+        };
+        let words = [failure.errors, failure.warnings];
+        if words.iter().flatten().all(Vec::is_empty) {
+            Said::Nothing
+        } else {
+            Said::Reason
+        }
+    }
+
+    /// Whether Vault itself says that there is nothing.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.status == 404 && self.said() == Said::Nothing
+    }
+
+    #[cfg(test)]
+    pub(crate) fn json(status: u16, body: &str) -> Self {
+        Self {
+            body: Zeroizing::new(body.as_bytes().to_vec()),
+            json: true,
+            ..Self::bare(status)
+        }
+    }
+
     #[cfg(test)]
     pub(crate) fn bare(status: u16) -> Self {
         Self {
@@ -152,7 +197,7 @@ impl Client {
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
             settings,
-            current: Mutex::new(None),
+            sessions: Mutex::default(),
         }
     }
 
@@ -160,6 +205,9 @@ impl Client {
     pub(crate) async fn send(&self, call: Call<'_>, cx: &Context) -> Result<Reply> {
         let session = self.session(cx)?;
         let mut url = target(&session.endpoint.base, call.path, call.query)?;
+        let slot = async { Ok(session.slots.acquire().await) };
+        // The semaphore is never closed.
+        let _slot = cx.in_time(slot).await?;
         for _ in 0..=MAX_REDIRECTS {
             let response = self.once(&session, &url, call, cx).await?;
             if !response.status().is_redirection() {
@@ -219,8 +267,11 @@ impl Client {
             .ok_or_else(|| garbled("the server sends us nowhere"))?;
         let host = to.host_str().unwrap_or_default().to_owned();
         let listed = self.settings.redirect_hosts.contains(&host);
-        let weaker = base.scheme() == "https" && to.scheme() != "https";
-        if (to.origin() == base.origin() || listed) && !weaker {
+        let weaker = base.scheme() == "https" || !self.settings.takes(&to);
+        if to.scheme() != "https" && weaker {
+            return Err(garbled("the server sends us to where there is no TLS"));
+        }
+        if to.origin() == base.origin() || listed {
             return Ok(to);
         }
         Err(Error::new(
@@ -270,11 +321,9 @@ impl Client {
         let runtime = Handle::try_current()
             .map_err(|_| Error::new(Kind::Internal, "there is no Tokio runtime here"))?
             .id();
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(session) = current
-            .as_ref()
-            .filter(|session| session.runtime == runtime)
-        {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = sessions.iter().find(|session| session.runtime == runtime);
+        if let Some(session) = known {
             return Ok(session.clone());
         }
         let endpoint = self.settings.endpoint(cx)?;
@@ -283,8 +332,12 @@ impl Client {
             runtime,
             endpoint,
             http,
+            slots: Arc::new(Semaphore::new(self.settings.max_connections)),
         };
-        *current = Some(session.clone());
+        if sessions.len() >= MAX_SESSIONS {
+            sessions.remove(0);
+        }
+        sessions.push(session.clone());
         Ok(session)
     }
 }

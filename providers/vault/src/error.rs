@@ -17,20 +17,34 @@ pub(crate) enum Ask {
     Own,
 }
 
+/// What a failure says beside its status. Only the form counts, never the words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// Something that no Vault says: a page of a proxy, or nothing at all.
+    Page,
+    /// That there is nothing.
+    Nothing,
+    /// Why the request is wrong.
+    Reason,
+}
+
 /// The only place that decides. A 403 says only that it is refused: whether the token is at
 /// fault, a look at the token tells.
-pub(crate) fn kind_of(status: u16, ask: Ask) -> Kind {
-    match (status, ask) {
-        (400 | 401 | 403, Ask::Login) => Kind::Unauthenticated,
-        (401, _) | (403, Ask::Own) => Kind::Unauthenticated,
-        (403, _) => Kind::Denied,
-        (404, Ask::Login) => Kind::Misconfigured,
-        (404, _) => Kind::NotFound,
-        (405, _) => Kind::Unsupported,
-        (429, _) => Kind::Throttled,
+pub(crate) fn kind_of(status: u16, ask: Ask, said: Said) -> Kind {
+    match (status, ask, said) {
+        // Else a proxy that lost its server would pass for a server without the secret.
+        (400 | 404 | 405, _, Said::Page) => Kind::Unavailable,
+        (400 | 401 | 403, Ask::Login, _) => Kind::Unauthenticated,
+        (401, ..) | (403, Ask::Own, _) => Kind::Unauthenticated,
+        (403, ..) => Kind::Denied,
+        // A missing secret has no reason; a missing mount, or another version of KV, does.
+        (404, Ask::Read, Said::Nothing) => Kind::NotFound,
+        (404, ..) => Kind::Misconfigured,
+        (405, ..) => Kind::Unsupported,
+        (429, ..) => Kind::Throttled,
         // 412: a replica that is behind. 472 and 473: standby nodes of Vault Enterprise.
-        (412 | 472 | 473, _) => Kind::Unavailable,
-        (400 | 413 | 422, _) => Kind::Invalid,
+        (412 | 472 | 473, ..) => Kind::Unavailable,
+        (400 | 413 | 422, ..) => Kind::Invalid,
         // 3xx that led nowhere, 5xx, and whatever no Vault answers: a proxy on the way, perhaps.
         _ => Kind::Unavailable,
     }
@@ -39,18 +53,26 @@ pub(crate) fn kind_of(status: u16, ask: Ask) -> Kind {
 /// The error for an answer that is no success. Nothing of the answer's text is in it: a server
 /// may quote what it was sent.
 pub(crate) fn refused(reply: &Reply, ask: Ask) -> Error {
-    let kind = kind_of(reply.status, ask);
+    let said = reply.said();
+    let kind = kind_of(reply.status, ask, said);
     let status = reply.status;
     let error = match (kind, ask, status) {
         (Kind::NotFound, ..) => Error::not_found(),
         (Kind::Unauthenticated, Ask::Login, _) => Error::new(kind, "the login was refused")
             .with_hint("look at the role, the user or the secret id, and at `mount` in `auth`"),
         (Kind::Unauthenticated, ..) => expired(),
-        (Kind::Misconfigured, ..) => Error::new(kind, "nothing answers at the login's mount")
-            .with_hint("`vault auth list` shows the mounts; `auth.mount` names another"),
+        (Kind::Misconfigured, Ask::Login, _) => {
+            Error::new(kind, "nothing answers at the login's mount")
+                .with_hint("`vault auth list` shows the mounts; `auth.mount` names another")
+        }
+        (Kind::Misconfigured, ..) => Error::new(kind, "no engine answers there as expected")
+            .with_hint("look at `mount`, `namespace`, `kv_version`; `vault secrets list -detailed` shows what there is"),
         (Kind::Denied, ..) => Error::new(kind, "refused by policy"),
         (Kind::Unavailable, _, 503) => Error::new(kind, "the server is sealed or on standby")
             .with_hint("`vault status` tells which"),
+        (Kind::Unavailable, ..) if said == Said::Page && status < 500 => {
+            garbled("what answers is no Vault")
+        }
         (Kind::Throttled, ..) => Error::new(kind, "the server asks for fewer requests"),
         (Kind::Unsupported, ..) => Error::new(kind, "the server does not offer this here"),
         (Kind::Invalid, ..) => {
@@ -126,33 +148,47 @@ mod tests {
 
     #[test]
     fn each_status_has_its_kind() {
-        for (status, ask, kind) in [
-            (400, Ask::Read, Kind::Invalid),
-            (400, Ask::Write, Kind::Invalid),
-            (400, Ask::Login, Kind::Unauthenticated),
-            (401, Ask::Read, Kind::Unauthenticated),
-            (403, Ask::Read, Kind::Denied),
-            (403, Ask::Write, Kind::Denied),
-            (403, Ask::Own, Kind::Unauthenticated),
-            (403, Ask::Login, Kind::Unauthenticated),
-            (404, Ask::Read, Kind::NotFound),
-            (404, Ask::Login, Kind::Misconfigured),
-            (405, Ask::Write, Kind::Unsupported),
-            (412, Ask::Read, Kind::Unavailable),
-            (413, Ask::Write, Kind::Invalid),
-            (429, Ask::Read, Kind::Throttled),
-            (429, Ask::Login, Kind::Throttled),
-            (472, Ask::Read, Kind::Unavailable),
-            (473, Ask::Read, Kind::Unavailable),
-            (307, Ask::Read, Kind::Unavailable),
-            (418, Ask::Read, Kind::Unavailable),
-            (500, Ask::Read, Kind::Unavailable),
-            (502, Ask::Login, Kind::Unavailable),
-            (503, Ask::Read, Kind::Unavailable),
+        use Said::{Nothing, Page, Reason};
+        for (status, ask, said, kind) in [
+            (400, Ask::Read, Reason, Kind::Invalid),
+            (400, Ask::Write, Reason, Kind::Invalid),
+            (400, Ask::Login, Reason, Kind::Unauthenticated),
+            (401, Ask::Read, Reason, Kind::Unauthenticated),
+            (403, Ask::Read, Reason, Kind::Denied),
+            (403, Ask::Write, Reason, Kind::Denied),
+            (403, Ask::Own, Reason, Kind::Unauthenticated),
+            (403, Ask::Login, Reason, Kind::Unauthenticated),
+            (404, Ask::Read, Nothing, Kind::NotFound),
+            (404, Ask::Read, Reason, Kind::Misconfigured),
+            (404, Ask::Write, Nothing, Kind::Misconfigured),
+            (404, Ask::Login, Reason, Kind::Misconfigured),
+            (404, Ask::Read, Page, Kind::Unavailable),
+            (404, Ask::Login, Page, Kind::Unavailable),
+            (400, Ask::Read, Page, Kind::Unavailable),
+            (400, Ask::Login, Page, Kind::Unavailable),
+            (403, Ask::Read, Page, Kind::Denied),
+            (405, Ask::Write, Reason, Kind::Unsupported),
+            (412, Ask::Read, Reason, Kind::Unavailable),
+            (413, Ask::Write, Reason, Kind::Invalid),
+            (429, Ask::Read, Reason, Kind::Throttled),
+            (429, Ask::Login, Reason, Kind::Throttled),
+            (472, Ask::Read, Reason, Kind::Unavailable),
+            (473, Ask::Read, Reason, Kind::Unavailable),
+            (307, Ask::Read, Reason, Kind::Unavailable),
+            (418, Ask::Read, Reason, Kind::Unavailable),
+            (500, Ask::Read, Reason, Kind::Unavailable),
+            (502, Ask::Login, Reason, Kind::Unavailable),
+            (503, Ask::Read, Reason, Kind::Unavailable),
         ] {
-            assert_eq!(kind_of(status, ask), kind, "{status} to {ask:?}");
-            let reply = Reply::bare(status);
-            assert_eq!(refused(&reply, ask).kind(), kind, "{status} to {ask:?}");
+            let case = format!("{status} to {ask:?}, {said:?}");
+            assert_eq!(kind_of(status, ask, said), kind, "{case}");
+            let body = match said {
+                Page => "<html>",
+                Nothing => r#"{"errors": []}"#,
+                Reason => r#"{"errors": ["a reason"]}"#,
+            };
+            let reply = Reply::json(status, body);
+            assert_eq!(refused(&reply, ask).kind(), kind, "{case}");
         }
     }
 }

@@ -50,6 +50,13 @@ struct Metadata {
     custom_metadata: Option<BTreeMap<String, String>>,
 }
 
+impl Versioned<'_> {
+    /// Whether it is what KV v2 answers, and no document with fields of the same names.
+    fn is_one(&self) -> bool {
+        self.data.is_some() && self.metadata.version > 0 && !self.metadata.created_time.is_empty()
+    }
+}
+
 impl Place {
     pub(crate) fn of(reference: &Reference) -> Self {
         match reference.path().strip_prefix('/') {
@@ -112,10 +119,19 @@ impl Kv {
             Place::Any(path) => self.read_any(path, cx).await,
             Place::Kv(path) => match self.version(cx).await? {
                 1 if version.is_some() => Err(Error::unsupported("a version of a KV v1 secret")),
-                1 => self.read_any(&format!("{}/{path}", self.mount()), cx).await,
+                1 => self.read_v1(path, cx).await,
                 _ => self.read_v2(path, version, cx).await,
             },
         }
+    }
+
+    async fn read_v1(&self, path: &str, cx: &Context) -> Result<Document> {
+        let full = format!("{}/{path}", self.mount());
+        let reply = self.server.send(Call::get(&full), cx).await?;
+        let envelope = reply
+            .accepted(Ask::Read)
+            .map_err(|error| explain(error, &full))?;
+        Document::parse(envelope.data.ok_or_else(Error::not_found)?)
     }
 
     async fn read_any(&self, path: &str, cx: &Context) -> Result<Document> {
@@ -126,7 +142,7 @@ impl Kv {
         let data = envelope.data.ok_or_else(Error::not_found)?;
         let mut document = match serde_json::from_str::<Versioned<'_>>(data.get()) {
             // The path of a KV v2 document, written out.
-            Ok(versioned) if versioned.data.is_some() => of_version(versioned)?,
+            Ok(versioned) if versioned.is_one() => of_version(versioned)?,
             _ => Document::parse(data)?,
         };
         if !envelope.lease_id.is_empty() {
@@ -152,7 +168,7 @@ impl Kv {
             call = call.query("version", &number);
         }
         let reply = self.server.send(call, cx).await?;
-        if reply.status == 404 {
+        if reply.is_missing() {
             return Err(self.missing(&reply, path));
         }
         let envelope = reply
@@ -183,7 +199,7 @@ impl Kv {
     async fn current(&self, path: &str, cx: &Context) -> Result<u64> {
         let full = format!("{}/data/{path}", self.mount());
         let reply = self.server.send(Call::get(&full), cx).await?;
-        if reply.status == 404 {
+        if reply.is_missing() {
             return Ok(newest(&reply));
         }
         let envelope = reply
@@ -268,7 +284,7 @@ impl Kv {
         }
         let full = format!("{}/data/{path}", self.mount());
         let reply = self.server.send(Call::get(&full), cx).await?;
-        if reply.status == 404 {
+        if reply.is_missing() {
             return Ok((Document::default(), Some(newest(&reply))));
         }
         let envelope = reply
@@ -279,18 +295,42 @@ impl Kv {
         Ok((of_version(versioned)?, Some(number)))
     }
 
-    /// Removes a document; in version 2 its newest version, which can be brought back.
-    pub(crate) async fn delete(&self, path: &str, cx: &Context) -> Result<()> {
-        let v2 = self.version(cx).await? == 2;
-        let full = format!("{}/{}{path}", self.mount(), if v2 { "data/" } else { "" });
-        let reply = self.server.send(Call::new("DELETE", &full), cx).await?;
+    /// Removes a document; in KV v2 the version that was looked at, which can be brought back.
+    ///
+    /// `Conflict` if somebody wrote another one meanwhile: theirs stays.
+    pub(crate) async fn delete(&self, path: &str, seen: Option<u64>, cx: &Context) -> Result<()> {
+        let Some(seen) = seen else {
+            let full = format!("{}/{path}", self.mount());
+            return self.change("DELETE", &full, None, cx).await;
+        };
+        let full = format!("{}/delete/{path}", self.mount());
+        let body = format!("{{\"versions\":[{seen}]}}");
+        self.change("POST", &full, Some(&body), cx).await?;
+        if self.current(path, cx).await? == seen {
+            Ok(())
+        } else {
+            Err(Error::new(Kind::Conflict, "somebody else wrote first"))
+        }
+    }
+
+    /// A change whose answer tells nothing but success.
+    async fn change(
+        &self,
+        method: &'static str,
+        path: &str,
+        body: Option<&str>,
+        cx: &Context,
+    ) -> Result<()> {
+        let mut call = Call::new(method, path);
+        call.body = body;
+        let reply = self.server.send(call, cx).await?;
         reply
             .accepted(Ask::Write)
             .map(drop)
-            .map_err(|error| explain(error, &full))
+            .map_err(|error| explain(error, path))
     }
 
-    /// Sets what is stored beside a document in clear.
+    /// Adds to what is stored beside a document in clear.
     pub(crate) async fn annotate(
         &self,
         path: &str,
@@ -298,15 +338,11 @@ impl Kv {
         cx: &Context,
     ) -> Result<()> {
         let full = format!("{}/metadata/{path}", self.mount());
-        let body = serde_json::json!({ "custom_metadata": metadata }).to_string();
-        let reply = self
-            .server
-            .send(Call::new("POST", &full).body(&body), cx)
-            .await?;
-        reply
-            .accepted(Ask::Write)
-            .map(drop)
-            .map_err(|error| explain(error, &full))
+        // What is sent replaces what is there.
+        let mut all = self.read_v2(path, None, cx).await?.metadata;
+        all.extend(metadata.clone());
+        let body = serde_json::json!({ "custom_metadata": all }).to_string();
+        self.change("POST", &full, Some(&body), cx).await
     }
 
     /// The documents at and below a folder.
@@ -326,7 +362,7 @@ impl Kv {
                 .server
                 .send(Call::get(&path).query("list", "true"), cx)
                 .await?;
-            if reply.status == 404 {
+            if reply.is_missing() {
                 continue;
             }
             let envelope = reply
@@ -395,14 +431,7 @@ impl Kv {
         }
         let full = format!("{}/{how}/{path}", self.mount());
         let body = format!("{{\"versions\":[{version}]}}");
-        let reply = self
-            .server
-            .send(Call::new("POST", &full).body(&body), cx)
-            .await?;
-        reply
-            .accepted(Ask::Write)
-            .map(drop)
-            .map_err(|error| explain(error, &full))
+        self.change("POST", &full, Some(&body), cx).await
     }
 }
 

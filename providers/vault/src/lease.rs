@@ -7,7 +7,7 @@ use credchain_core::{Context, Error, Kind, Lease, Leased, Result, async_trait};
 use serde_json::json;
 
 use crate::client::Call;
-use crate::error::{Ask, refused};
+use crate::error::{Ask, Said, refused};
 use crate::login::Server;
 
 /// Renews and revokes by the server's own interface.
@@ -19,7 +19,7 @@ impl Leased for LeaseApi {
         let body = json!({"lease_id": lease, "increment": increment.as_secs()}).to_string();
         let call = Call::new("POST", "sys/leases/renew").body(&body);
         let reply = self.0.send(call, cx).await?;
-        if reply.status == 400 {
+        if reply.status == 400 && reply.said() != Said::Page {
             return Err(gone());
         }
         let envelope = reply.accepted(Ask::Write)?;
@@ -32,7 +32,7 @@ impl Leased for LeaseApi {
         let call = Call::new("POST", "sys/leases/revoke").body(&body);
         let reply = self.0.send(call, cx).await?;
         match reply.status {
-            400 => Err(gone()),
+            400 if reply.said() != Said::Page => Err(gone()),
             _ if reply.is_success() => Ok(()),
             _ => Err(refused(&reply, Ask::Write)),
         }

@@ -2,14 +2,17 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use credchain_core::{
     Context, CredentialSource, Error, Kind, Lease, Leased, Leases, Result, Secret, async_trait,
 };
 use serde::Deserialize;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, oneshot};
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+use tracing::instrument::WithSubscriber as _;
 use zeroize::Zeroizing;
 
 use crate::auth::{Auth, Proof, handed_in};
@@ -18,6 +21,9 @@ use crate::error::{Ask, expired, garbled};
 
 /// The life of a token that nobody said the end of.
 const NO_END: Duration = Duration::from_hours(24 * 365 * 10);
+
+/// How long a login may take, whoever waits for it.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// There is one token at a time.
 const KEY: &str = "token";
@@ -31,6 +37,8 @@ pub(crate) struct Server {
     /// A wrapped secret id can be unwrapped once, and logging in again needs it again.
     unwrapped: OnceCell<Secret>,
     count: AtomicU64,
+    /// Logins, and those who wait for one.
+    tasks: Mutex<JoinSet<()>>,
 }
 
 /// A token, and its name among ours.
@@ -64,12 +72,13 @@ impl Server {
             renewing,
             unwrapped: OnceCell::new(),
             count: AtomicU64::new(0),
+            tasks: Mutex::default(),
         }
     }
 
     /// Sends a request with the token. A 403 does not say whether it is the token's fault: then
     /// one look at the token decides, and a new one is got once.
-    pub(crate) async fn send(&self, call: Call<'_>, cx: &Context) -> Result<Reply> {
+    pub(crate) async fn send(self: &Arc<Self>, call: Call<'_>, cx: &Context) -> Result<Reply> {
         let token = self.token(cx).await?;
         let reply = self.client.send(call.with(&token.value), cx).await?;
         if reply.status != 403 || self.is_known(&token, cx).await? {
@@ -85,7 +94,7 @@ impl Server {
     }
 
     /// What the server knows of the token in use.
-    pub(crate) async fn own(&self, cx: &Context) -> Result<Own> {
+    pub(crate) async fn own(self: &Arc<Self>, cx: &Context) -> Result<Own> {
         let token = self.token(cx).await?;
         self.look_up(&token.value, cx).await
     }
@@ -102,9 +111,39 @@ impl Server {
         }
     }
 
-    async fn token(&self, cx: &Context) -> Result<Token> {
-        let got = self.tokens.get_or(KEY, cx, || self.log_in(cx)).await;
-        got.map(|(token, _)| token)
+    /// Ends logins that nobody can wait for any more.
+    pub(crate) fn abandon(&self) {
+        self.tasks().abort_all();
+    }
+
+    /// The token. A login is a task of its own: who stops waiting takes it from nobody else, and
+    /// does not lose what can be had only once, such as a wrapped secret id.
+    async fn token(self: &Arc<Self>, cx: &Context) -> Result<Token> {
+        let (tell, told) = oneshot::channel();
+        let server = self.clone();
+        let own = cx.clone().without_deadline().with_timeout(PATIENCE);
+        let work = async move {
+            let log_in = || own.in_time(server.log_in(&own));
+            let got = server.tokens.get_or(KEY, &own, log_in).await;
+            // Nobody may be waiting any more.
+            drop(tell.send(got.map(|(token, _)| token)));
+        };
+        self.spawn(work);
+        let told = async {
+            told.await
+                .unwrap_or_else(|_| Err(Error::new(Kind::Internal, "a login did not finish")))
+        };
+        cx.in_time(told).await
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks();
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(work.in_current_span().with_current_subscriber());
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn log_in(&self, cx: &Context) -> Result<(Token, Option<Lease>)> {

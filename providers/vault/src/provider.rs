@@ -113,7 +113,7 @@ impl Vault {
             let emptied = value.is_none() && document.names().count() == 1;
             let written = if emptied {
                 self.kv
-                    .delete(path, cx)
+                    .delete(path, before, cx)
                     .await
                     .and_then(|()| Version::new("deleted"))
             } else {
@@ -372,6 +372,12 @@ impl Vault {
             1 => Err(Error::unsupported("keeping versions in KV v1")),
             _ => Ok(()),
         }
+    }
+}
+
+impl Drop for Vault {
+    fn drop(&mut self) {
+        self.server.abandon();
     }
 }
 

@@ -10,6 +10,9 @@ use crate::config::{Endpoint, Settings};
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// How long a connection with requests on it may be silent before it is asked for a sign of life.
+const PING: Duration = Duration::from_secs(10);
+
 /// The largest file of certificates.
 const MAX_CA: u64 = 4 << 20;
 
@@ -21,6 +24,10 @@ pub(crate) fn client(settings: &Settings, endpoint: &Endpoint) -> Result<reqwest
         .redirect(redirect::Policy::none())
         .connect_timeout(CONNECT)
         .tcp_nodelay(true)
+        // After a machine slept, its connections may be dead without knowing it.
+        .http2_keep_alive_interval(PING)
+        .http2_keep_alive_timeout(CONNECT)
+        .tcp_keepalive(PING)
         .pool_max_idle_per_host(settings.max_connections)
         .user_agent(concat!("credchain/", env!("CARGO_PKG_VERSION")));
     #[cfg(unix)]

@@ -284,11 +284,13 @@ async fn a_certificate_of_nobody_we_know_is_refused_with_the_way_out() {
     let mut settings = json!({ "address": plain });
     settings["auth"] = json!({"method": "token", "token": {"credential": "root"}});
     let plain = common::vault(settings, &[("root", bao.root_token())]);
+    let error = plain.get(&at("a#b"), &world(&[])).await.unwrap_err();
     assert_eq!(
-        kind(&plain, "a#b").await,
-        Kind::Invalid,
+        error.kind(),
+        Kind::Unavailable,
         "HTTP to a TLS port is a 400"
     );
+    assert!(error.hint().unwrap().contains("`address`"), "{error:?}");
 }
 
 #[tokio::test]
@@ -410,5 +412,91 @@ async fn a_namespace_is_a_world_of_its_own() {
     let inside = rooted(&bao, json!({"namespace": "team", "mount": "kv"}));
     assert_eq!(text(&inside, "demo/default#a").await.unwrap(), "inside");
     let outside: Arc<Vault> = rooted(&bao, json!({"mount": "kv", "kv_version": 1}));
-    assert_eq!(kind(&outside, "demo/default#a").await, Kind::NotFound);
+    assert_eq!(kind(&outside, "demo/default#a").await, Kind::Misconfigured);
+    let nowhere = rooted(
+        &bao,
+        json!({"namespace": "none", "mount": "kv", "kv_version": 1}),
+    );
+    assert_eq!(kind(&nowhere, "demo/default#a").await, Kind::Misconfigured);
+}
+
+#[tokio::test]
+async fn a_mount_of_another_version_than_was_set_is_misconfigured() {
+    let bao = filled();
+    bao.mount_kv("old", 1);
+    bao.root(
+        "POST",
+        "old/demo/default",
+        &json!({"data": {"a": 1}, "metadata": {"version": 3}}),
+    );
+    let as_v1 = rooted(&bao, json!({"kv_version": 1}));
+    assert_eq!(kind(&as_v1, "demo/default#f1").await, Kind::Misconfigured);
+    let options = SetOptions::default();
+    let written = as_v1
+        .set(
+            &at("demo/default#f1"),
+            &Secret::new("x"),
+            &options,
+            &world(&[]),
+        )
+        .await;
+    assert_eq!(written.unwrap_err().kind(), Kind::Misconfigured);
+    // A document of KV v1 may look like an answer of KV v2.
+    let old = rooted(&bao, json!({"mount": "old"}));
+    assert_eq!(text(&old, "demo/default#data").await.unwrap(), r#"{"a":1}"#);
+    assert_eq!(
+        text(&old, "/old/demo/default#data").await.unwrap(),
+        r#"{"a":1}"#
+    );
+    // And one of KV v2 is read by its whole path, too.
+    assert_eq!(
+        text(&old, "/secret/data/demo/default#f1").await.unwrap(),
+        "value-1"
+    );
+}
+
+#[tokio::test]
+async fn odd_paths_lead_to_what_they_name_and_nowhere_else() {
+    let bao = OpenBao::dev();
+    let vault = rooted(&bao, json!({}));
+    let cx = world(&[]);
+    for path in ["a b", "a%2fb", "a%252Fb", "a%3Fb", "a%23b", "ä", "a+b&c=d"] {
+        let place = at(&format!("demo/{path}#x"));
+        let options = SetOptions::default();
+        let value = Secret::new(path);
+        vault.set(&place, &value, &options, &cx).await.unwrap();
+    }
+    for path in ["a b", "a%2fb", "a%252Fb", "a%3Fb", "a%23b", "ä", "a+b&c=d"] {
+        assert_eq!(text(&vault, &format!("demo/{path}#x")).await.unwrap(), path);
+    }
+    let keys = bao.root("GET", "secret/metadata/demo?list=true", &Value::Null);
+    assert_eq!(keys["data"]["keys"].as_array().unwrap().len(), 7, "{keys}");
+    for odd in ["demo/../sys/x#a", "demo/%2e%2e/x#a", "demo/a%0ab#a"] {
+        let refused = odd.parse::<Reference>();
+        let refused = match refused {
+            Ok(reference) => vault.get(&reference, &cx).await.unwrap_err().kind(),
+            Err(error) => error.kind(),
+        };
+        assert!(
+            matches!(refused, Kind::Invalid | Kind::NotFound),
+            "{odd}: {refused:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_said_beside_a_value_is_added_to_what_was_said_before() {
+    let bao = OpenBao::dev();
+    let vault = rooted(&bao, json!({}));
+    let cx = world(&[]);
+    for (key, value) in [("owner", "billing"), ("ticket", "7")] {
+        let mut options = SetOptions::default();
+        options.metadata.insert(key.into(), value.into());
+        vault
+            .set(&at("demo/default#t"), &Secret::new(value), &options, &cx)
+            .await
+            .unwrap();
+    }
+    let described = vault.describe(&at("demo/default#t"), &cx).await.unwrap();
+    assert_eq!(described.metadata.len(), 2, "{described:?}");
 }
