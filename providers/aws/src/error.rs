@@ -1,6 +1,7 @@
 //! What each failure means for the chain. The only place that knows.
 
 use std::error::Error as StdError;
+use std::io;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::error::CredentialsError;
@@ -28,6 +29,8 @@ pub(crate) enum Failure {
     Status(u16),
     /// No answer, or half of one.
     Silence,
+    /// The server's certificate is not one to trust.
+    Certificate,
     /// The deadline passed.
     Late,
     /// An answer that cannot be understood.
@@ -53,7 +56,10 @@ pub(crate) fn kind_of(failure: &Failure) -> Kind {
         Failure::Status(401) | Failure::NoCredentials | Failure::NoLogin => Kind::Unauthenticated,
         Failure::Status(403) => Kind::Denied,
         Failure::Status(429) => Kind::Throttled,
-        Failure::Status(408 | 500..=599) | Failure::Silence | Failure::Late => Kind::Unavailable,
+        Failure::Status(408 | 500..=599)
+        | Failure::Silence
+        | Failure::Certificate
+        | Failure::Late => Kind::Unavailable,
         // A 404 of something that is not AWS says nothing about a secret.
         Failure::Status(_) | Failure::Unreadable | Failure::TooLarge => Kind::Invalid,
         Failure::Unasked | Failure::WrongCredentials => Kind::Misconfigured,
@@ -205,6 +211,11 @@ impl Failed {
                 )
             }
             Failure::Silence => format!("AWS did not answer `{action}`"),
+            Failure::Certificate => {
+                format!(
+                    "the server that was asked for `{action}` shows a certificate that is not trusted"
+                )
+            }
             Failure::Late => format!("`{action}` was not answered within the time allowed"),
             Failure::Unreadable => format!("the answer to `{action}` cannot be understood"),
             Failure::TooLarge => format!("the answer to `{action}` is larger than any should be"),
@@ -246,6 +257,9 @@ impl Failed {
             (Kind::Invalid, Failure::Status(_) | Failure::Unreadable) => {
                 "look at `endpoint`, and at proxies on the way".to_owned()
             }
+            (_, Failure::Certificate) => {
+                "name its authority with `ca`, and look at `endpoint` and at proxies on the way".to_owned()
+            }
             _ => return None,
         };
         Some(hint)
@@ -283,6 +297,7 @@ where
         }
         SdkError::ConstructionFailure(_) => Failure::Unasked,
         _ if cause::<LengthLimitError>(error).is_some() => Failure::TooLarge,
+        _ if cause::<rustls::Error>(error).is_some_and(is_distrust) => Failure::Certificate,
         _ => Failure::Silence,
     }
 }
@@ -308,6 +323,10 @@ fn login(error: &(dyn StdError + 'static)) -> Option<(&'static str, Failure)> {
     })
 }
 
+fn is_distrust(error: &rustls::Error) -> bool {
+    matches!(error, rustls::Error::InvalidCertificate(_))
+}
+
 fn is_network(error: &ConnectorError) -> bool {
     error.is_io() || error.is_timeout()
 }
@@ -318,7 +337,13 @@ fn cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Opti
     let mut next = Some(error);
     while let Some(error) = next {
         found = error.downcast_ref().or(found);
-        next = error.source();
+        // What an I/O error wraps is not its source: that would be the source of the wrapped one.
+        let wrapped = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        next = wrapped
+            .map(|wrapped| wrapped as _)
+            .or_else(|| error.source());
     }
     found
 }
@@ -395,6 +420,7 @@ mod tests {
             (Failure::Status(500), Kind::Unavailable),
             (Failure::Status(503), Kind::Unavailable),
             (Failure::Silence, Kind::Unavailable),
+            (Failure::Certificate, Kind::Unavailable),
             (Failure::Late, Kind::Unavailable),
             (Failure::Unreadable, Kind::Invalid),
             (Failure::TooLarge, Kind::Invalid),
