@@ -1,18 +1,10 @@
 //! What each failure means for the chain. The only place that knows.
 
-use std::error::Error as StdError;
-use std::io;
 use std::time::{Duration, SystemTime};
 
-use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_sts::operation::assume_role::AssumeRoleError;
-use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
-use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::Headers;
 use aws_smithy_types::date_time::{DateTime, Format};
-use credchain_core::{Clock, Error, Kind};
-use http_body_util::LengthLimitError;
+use credchain_core::{Error, Kind};
 
 /// How far clocks may differ before AWS takes no signature any more.
 const TOLERATED_SKEW: Duration = Duration::from_mins(5);
@@ -67,7 +59,7 @@ pub(crate) fn kind_of(failure: &Failure) -> Kind {
 }
 
 /// By code and not by status: which status goes with a code differs between services. A code
-/// that is not listed is judged by its status after all.
+/// that is not listed is judged by its status after all. As long as AWS's list of codes.
 fn kind_of_code(code: &str) -> Option<Kind> {
     Some(match code {
         "ResourceNotFoundException" | "ParameterNotFound" | "ParameterVersionNotFound" => {
@@ -152,21 +144,11 @@ impl Failed {
         }
     }
 
-    /// What the SDK says went wrong. Its error is dropped here: it carries the answer's body.
-    pub(crate) fn of<E>(action: &'static str, error: &SdkError<E>, clock: &Clock) -> Self
-    where
-        E: ProvideErrorMetadata + StdError + 'static,
-    {
-        if let Some((action, failure)) = login(error) {
-            return Self::new(action, failure);
-        }
-        let mut failed = Self::new(action, failure_of(error));
-        if let Some(response) = error.raw_response() {
-            let headers = response.headers();
-            failed.retry_after = retry_after(headers);
-            failed.skew = skew(headers, clock.now());
-        }
-        failed
+    /// The same, with what the head of the answer says.
+    pub(crate) fn with_head(mut self, headers: &Headers, now: SystemTime) -> Self {
+        self.retry_after = retry_after(headers);
+        self.skew = skew(headers, now);
+        self
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -280,72 +262,6 @@ impl Failed {
         self.skew
             .filter(|(by, _)| about_time && *by > TOLERATED_SKEW)
     }
-}
-
-fn failure_of<E>(error: &SdkError<E>) -> Failure
-where
-    E: ProvideErrorMetadata + StdError + 'static,
-{
-    match error {
-        SdkError::ServiceError(answer) => {
-            let status = answer.raw().status();
-            match answer.err().code().filter(|code| !code.is_empty()) {
-                _ if status.is_success() => Failure::Unreadable,
-                Some(code) => Failure::Code(code.to_owned(), Some(status.as_u16())),
-                None => Failure::Status(status.as_u16()),
-            }
-        }
-        SdkError::ConstructionFailure(_) => Failure::Unasked,
-        _ if cause::<LengthLimitError>(error).is_some() => Failure::TooLarge,
-        _ if cause::<rustls::Error>(error).is_some_and(is_distrust) => Failure::Certificate,
-        _ => Failure::Silence,
-    }
-}
-
-/// What went wrong with logging in, if that was it, and at which action.
-fn login(error: &(dyn StdError + 'static)) -> Option<(&'static str, Failure)> {
-    const SOURCE: &str = "logging in";
-    Some(match cause::<CredentialsError>(error)? {
-        CredentialsError::CredentialsNotLoaded(_) => (SOURCE, Failure::NoCredentials),
-        CredentialsError::ProviderTimedOut(_) => (SOURCE, Failure::Silence),
-        CredentialsError::InvalidConfiguration(_) => (SOURCE, Failure::WrongCredentials),
-        _ => {
-            if let Some(error) = cause::<SdkError<AssumeRoleError>>(error) {
-                ("sts:AssumeRole", failure_of(error))
-            } else if let Some(error) = cause::<SdkError<AssumeRoleWithWebIdentityError>>(error) {
-                ("sts:AssumeRoleWithWebIdentity", failure_of(error))
-            } else if cause::<ConnectorError>(error).is_some_and(is_network) {
-                (SOURCE, Failure::Silence)
-            } else {
-                (SOURCE, Failure::NoLogin)
-            }
-        }
-    })
-}
-
-fn is_distrust(error: &rustls::Error) -> bool {
-    matches!(error, rustls::Error::InvalidCertificate(_))
-}
-
-fn is_network(error: &ConnectorError) -> bool {
-    error.is_io() || error.is_timeout()
-}
-
-/// The deepest cause of this type.
-fn cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    let mut found = None;
-    let mut next = Some(error);
-    while let Some(error) = next {
-        found = error.downcast_ref().or(found);
-        // What an I/O error wraps is not its source: that would be the source of the wrapped one.
-        let wrapped = error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        next = wrapped
-            .map(|wrapped| wrapped as _)
-            .or_else(|| error.source());
-    }
-    found
 }
 
 fn retry_after(headers: &Headers) -> Option<Duration> {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod address;
+mod answer;
 mod config;
 mod document;
 mod endpoint;

@@ -23,6 +23,7 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::OnceCell;
 
+use crate::answer::failed;
 use crate::config::{Keys, Role, Settings};
 use crate::endpoint::{service_endpoint, sts_endpoint};
 use crate::error::{Failed, Failure};
@@ -118,7 +119,7 @@ where
 {
     Box::pin(async move {
         match within(cx, request).await {
-            Some(answer) => answer.map_err(|error| Failed::of(action, &error, cx.clock())),
+            Some(answer) => answer.map_err(|error| failed(action, &error, cx.clock())),
             None => Err(Failed::new(action, Failure::Late)),
         }
     })

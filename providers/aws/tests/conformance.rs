@@ -1,5 +1,7 @@
 //! The promises of every provider, kept by both services of the AWS emulator.
 
+#![cfg(unix)]
+
 mod support;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! What no emulator does: denials, throttling, wrong clocks, answers that are none.
 
+#![cfg(unix)]
+
 mod support;
 
 use std::sync::Arc;
@@ -181,6 +183,14 @@ async fn a_wrong_clock_is_told_as_one() {
         assert!(error.message().contains("clock is wrong"), "{error:?}");
         assert!(error.hint().unwrap().contains("behind"), "{error:?}");
     }
+    let role = Fake::start(move |_| {
+        let code = "<Code>SignatureDoesNotMatch</Code>";
+        let body = format!("<ErrorResponse><Error>{code}</Error></ErrorResponse>");
+        Reply::raw(403, body).with("date", tomorrow)
+    });
+    let table = json!({"assume_role": {"role_arn": "arn:aws:iam::123456789012:role/reader"}});
+    let error = get(&aws(&role.url(), table), "db").await.unwrap_err();
+    assert!(error.message().contains("clock is wrong"), "{error:?}");
     let (error, _) = failure(Reply::error("ExpiredTokenException").with("date", tomorrow)).await;
     assert!(!error.message().contains("clock"), "{error:?}");
 }

@@ -1,5 +1,7 @@
 //! What `boto3` stored we read, and the other way round.
 
+#![cfg(unix)]
+
 mod support;
 
 use credchain_core::{Kind, Provider as _, Secret, SetOptions};

@@ -1,5 +1,7 @@
 //! What both services promise, asked of the emulator.
 
+#![cfg(unix)]
+
 mod support;
 
 use std::time::Duration;
