@@ -17,11 +17,11 @@ fn curl(address: SocketAddr) -> Output {
         .args(["-sS", "--http1.1", "--max-time", "1"])
         .arg(format!("http://{address}/a"))
         .output()
-        .unwrap()
+        .expect("curl can be started")
 }
 
 fn code(address: SocketAddr) -> i32 {
-    curl(address).status.code().unwrap()
+    curl(address).status.code().expect("curl ends by itself")
 }
 
 #[test]

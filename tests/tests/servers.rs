@@ -168,10 +168,13 @@ fn secrets_manager(moto: &Moto, action: &str, body: &Value) -> (u16, String) {
         ])
         .arg(moto.endpoint())
         .output()
-        .unwrap();
-    let answer = String::from_utf8(output.stdout).unwrap();
-    let (body, status) = answer.rsplit_once('\n').unwrap();
-    (status.parse().unwrap(), body.to_owned())
+        .expect("curl can be started");
+    let answer = String::from_utf8(output.stdout).expect("JSON is text");
+    let (body, status) = answer.rsplit_once('\n').expect("curl tells the status");
+    (
+        status.parse().expect("a status is a number"),
+        body.to_owned(),
+    )
 }
 
 #[test]
