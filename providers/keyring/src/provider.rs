@@ -1,0 +1,124 @@
+//! The provider: a reference is a service and a user, and the keyring is asked for these.
+
+use std::sync::Arc;
+
+use credchain_core::{
+    Capabilities, Context, Error, Expect, Kind, Listed, Naming, Provider, Reference, Result,
+    Secret, SetOptions, Setup, Version, async_trait,
+};
+
+use crate::config::Settings;
+#[cfg(not(target_os = "linux"))]
+use crate::elsewhere::Backend;
+use crate::place::Place;
+#[cfg(target_os = "linux")]
+use crate::secret_service::Backend;
+
+/// A keyring is written as a whole each time something in it changes, so it is no place for
+/// anything large.
+const MAX_VALUE: usize = 1 << 20;
+
+pub(crate) const CAPABILITIES: Capabilities = Capabilities::read_only()
+    .writable()
+    .deletable()
+    .listable()
+    .encrypted()
+    .max_value(MAX_VALUE);
+
+/// Reads and writes the items of the operating system's keyring.
+#[derive(Clone, Debug)]
+pub struct Keyring(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: Settings,
+    backend: Backend,
+}
+
+impl Keyring {
+    /// The items of this service, in a keyring that has to be there.
+    pub fn of_service(service: impl Into<String>) -> Self {
+        Self::with(Settings::one(service.into()))
+    }
+
+    /// As a configuration describes it.
+    ///
+    /// # Errors
+    /// [`Kind::Misconfigured`] for settings that cannot be right.
+    pub fn from_setup(setup: &Setup) -> Result<Self> {
+        Ok(Self::with(Settings::new(setup)?))
+    }
+
+    fn with(settings: Settings) -> Self {
+        let backend = Backend::new(&settings);
+        Self(Arc::new(Inner { settings, backend }))
+    }
+
+    /// The service of a path that names none.
+    fn own(&self) -> &str {
+        &self.0.settings.service
+    }
+
+    fn place(&self, reference: &Reference) -> Result<Place> {
+        Place::of(reference, self.own())
+    }
+}
+
+#[async_trait]
+impl Provider for Keyring {
+    fn capabilities(&self) -> Capabilities {
+        CAPABILITIES
+    }
+
+    async fn get(&self, reference: &Reference, cx: &Context) -> Result<Secret> {
+        let secret = self.0.backend.read(self.place(reference)?, cx).await?;
+        Ok(secret.with_meta(|meta| meta.reference = Some(reference.clone())))
+    }
+
+    async fn set(
+        &self,
+        reference: &Reference,
+        value: &Secret,
+        options: &SetOptions,
+        cx: &Context,
+    ) -> Result<Version> {
+        if options.expect != Expect::Any {
+            return Err(Error::unsupported("a condition for writing"));
+        }
+        let place = self.place(reference)?;
+        if value.expose().len() > MAX_VALUE {
+            let message = "a value in the keyring has at most 1 MiB";
+            return Err(
+                Error::new(Kind::Invalid, message).with_hint("keep it in a file or an `age` store")
+            );
+        }
+        self.0.backend.write(place, value.clone(), cx).await?;
+        Version::new("current")
+    }
+
+    async fn delete(&self, reference: &Reference, cx: &Context) -> Result<()> {
+        self.0.backend.delete(self.place(reference)?, cx).await
+    }
+
+    // A keyring belongs to all programs of a user: without a prefix that names a service, what
+    // is listed is this provider's service.
+    async fn list(&self, prefix: Option<&str>, cx: &Context) -> Result<Vec<Listed>> {
+        let prefix = prefix.unwrap_or_default();
+        let everywhere = prefix.contains('/');
+        let listed = self.0.backend.list(self.own().to_owned(), everywhere, cx);
+        let mut listed = listed.await?;
+        listed.retain(|entry| entry.reference.path().starts_with(prefix));
+        Ok(listed)
+    }
+
+    fn locate(&self, naming: &Naming) -> Vec<Reference> {
+        let place = Place {
+            service: self.0.settings.service_of(naming),
+            user: naming.name.to_string(),
+        };
+        if place.service.is_empty() {
+            return Vec::new();
+        }
+        place.reference(self.own()).into_iter().collect()
+    }
+}
