@@ -11,7 +11,7 @@ use reqwest::{Method, Url};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedMutexGuard, Semaphore};
 use zeroize::Zeroizing;
 
 use crate::config::{Endpoint, Settings};
@@ -22,7 +22,7 @@ use crate::tls;
 const MAX_REDIRECTS: usize = 5;
 
 /// The longest that one request may take, whatever the caller's patience.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How many runtimes have connections at once.
 const MAX_SESSIONS: usize = 4;
@@ -43,6 +43,7 @@ struct Session {
     /// Requests that may be under way. Of one runtime: another may stand still until this one is
     /// done, and would never give anything back.
     slots: Arc<Semaphore>,
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// One request.
@@ -218,6 +219,12 @@ impl Client {
         Err(garbled("the server sends us round in circles"))
     }
 
+    /// For what one request finds out for all requests of this runtime.
+    pub(crate) async fn turn(&self, cx: &Context) -> Result<OwnedMutexGuard<()>> {
+        let turn = self.session(cx)?.turn;
+        cx.in_time(async { Ok(turn.lock_owned().await) }).await
+    }
+
     async fn once(
         &self,
         session: &Session,
@@ -333,6 +340,7 @@ impl Client {
             endpoint,
             http,
             slots: Arc::new(Semaphore::new(self.settings.max_connections)),
+            turn: Arc::default(),
         };
         if sessions.len() >= MAX_SESSIONS {
             sessions.remove(0);
@@ -370,6 +378,12 @@ fn target(base: &Url, path: &str, query: Option<(&str, &str)>) -> Result<Url> {
             "a path has no empty, `.` or `..` part",
         ));
     }
+    if !is_printable(path) {
+        return Err(Error::new(
+            Kind::Invalid,
+            "a path has printable characters only",
+        ));
+    }
     let mut url = base.clone();
     url.path_segments_mut()
         .map_err(|()| Error::new(Kind::Misconfigured, "the address takes no paths"))?
@@ -380,6 +394,14 @@ fn target(base: &Url, path: &str, query: Option<(&str, &str)>) -> Result<Url> {
         url.query_pairs_mut().append_pair(key, value);
     }
     Ok(url)
+}
+
+/// The server refuses other characters, and in another form than all the rest.
+fn is_printable(path: &str) -> bool {
+    // What needs an escape is what Unicode has no picture for, and the backslash; a mark that
+    // belongs to the character before it is escaped only where there is none.
+    let shown = format!("/{}", path.replace('\\', ""));
+    !path.contains(char::is_control) && !shown.escape_debug().to_string().contains("\\u{")
 }
 
 #[cfg(test)]
@@ -398,7 +420,21 @@ mod tests {
             url("s/a b/c?d#e%/ä").unwrap(),
             "https://vault:8200/proxy/v1/s/a%20b/c%3Fd%23e%25/%C3%A4"
         );
-        for odd in ["a//b", "/a", "a/", "a/./b", "a/../b", ""] {
+        for fine in ["a\\u{b", "e\u{301}", "'a\"", "日本", "😀"] {
+            assert!(url(fine).is_ok(), "{fine}");
+        }
+        let unseen = [
+            "a\nb",
+            "a\0",
+            "a\u{202e}b",
+            "\u{feff}",
+            "a\u{a0}b",
+            "\u{7f}",
+        ];
+        for odd in unseen
+            .into_iter()
+            .chain(["a//b", "/a", "a/", "a/./b", "a/../b", ""])
+        {
             assert_eq!(url(odd).unwrap_err().kind(), Kind::Invalid, "{odd}");
         }
     }

@@ -86,6 +86,10 @@ pub const SETTINGS: &[Setting] = &[
 
 /// Settings that are known to be right.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the file, and they are independent"
+)]
 pub(crate) struct Settings {
     address: Option<Url>,
     socket: Option<PathBuf>,
@@ -125,16 +129,14 @@ impl Settings {
             Some(address) => Some(parse(address, "setting `address`")?),
             None => None,
         };
+        let conventional = setup.project.expand("{project}/{profile}");
         let settings = Self {
             address,
             socket: path("socket")?,
             namespace: text("namespace")?,
             explicit: setup.explicit,
-            mount: trimmed("mount", text("mount")?.unwrap_or_else(|| "secret".into()))?,
-            path: trimmed(
-                "path",
-                text("path")?.unwrap_or_else(|| setup.project.expand("{project}/{profile}")),
-            )?,
+            mount: trimmed("mount", text("mount")?.as_deref().unwrap_or("secret"))?,
+            path: trimmed("path", &text("path")?.unwrap_or(conventional))?,
             kv_version: number("kv_version")?.and_then(|version| u8::try_from(version).ok()),
             auth: Auth::new(table.table("auth")?.as_ref(), setup.project.base())?,
             renew: flag("renew")?,
@@ -250,7 +252,7 @@ fn through(socket: PathBuf) -> Result<Endpoint> {
     })
 }
 
-fn trimmed(key: &str, path: String) -> Result<String> {
+fn trimmed(key: &str, path: &str) -> Result<String> {
     let path = path.trim_matches('/');
     let wrong = path.split('/').any(|part| matches!(part, "" | "." | ".."));
     if wrong || path.chars().any(char::is_control) {

@@ -1,7 +1,7 @@
 //! The KV engine in both versions, and any other path that can be read.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use credchain_core::{Context, Error, Kind, Lease, Reference, Result, Version, VersionState};
@@ -20,8 +20,8 @@ const MAX_LISTED: usize = 10_000;
 /// Reads and writes documents.
 pub(crate) struct Kv {
     pub(crate) server: Arc<Server>,
-    /// The version of each mount, once it is known.
-    versions: Mutex<HashMap<String, u8>>,
+    /// The version of the engine at the mount, once it is known.
+    version: OnceLock<u8>,
 }
 
 /// Where a reference leads.
@@ -47,7 +47,8 @@ struct Metadata {
     created_time: String,
     deletion_time: String,
     destroyed: bool,
-    custom_metadata: Option<BTreeMap<String, String>>,
+    #[serde(rename = "custom_metadata")]
+    custom: Option<BTreeMap<String, String>>,
 }
 
 impl Versioned<'_> {
@@ -70,7 +71,7 @@ impl Kv {
     pub(crate) fn new(server: Arc<Server>) -> Self {
         Self {
             server,
-            versions: Mutex::default(),
+            version: OnceLock::new(),
         }
     }
 
@@ -81,17 +82,19 @@ impl Kv {
     /// Which version the engine at the mount has: by the settings, else the server's word, which
     /// is asked for once.
     pub(crate) async fn version(&self, cx: &Context) -> Result<u8> {
-        if let Some(version) = self.server.client.settings.kv_version {
+        let known = || {
+            let set = self.server.client.settings.kv_version;
+            set.or_else(|| self.version.get().copied())
+        };
+        if let Some(version) = known() {
+            return Ok(version);
+        }
+        // Who comes first asks for all, which also leaves a connection that all can share.
+        let _turn = self.server.client.turn(cx).await?;
+        if let Some(version) = known() {
             return Ok(version);
         }
         let mount = self.mount();
-        let known = |kv: &Self| {
-            let versions = kv.versions.lock().unwrap_or_else(PoisonError::into_inner);
-            versions.get(mount).copied()
-        };
-        if let Some(version) = known(self) {
-            return Ok(version);
-        }
         let path = format!("sys/internal/ui/mounts/{mount}");
         let reply = self.server.send(Call::get(&path), cx).await?;
         if reply.status == 403 || reply.status == 404 {
@@ -102,9 +105,7 @@ impl Kv {
             ));
         }
         let version = detected(&reply.accepted(Ask::Read)?)?;
-        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
-        versions.insert(mount.to_owned(), version);
-        Ok(version)
+        Ok(*self.version.get_or_init(|| version))
     }
 
     /// The document at a place.
@@ -481,7 +482,7 @@ fn of_version(versioned: Versioned<'_>) -> Result<Document> {
     let mut document = Document::parse(versioned.data.ok_or_else(Error::not_found)?)?;
     document.version = (metadata.version > 0).then(|| Version::number(metadata.version));
     document.created = humantime::parse_rfc3339(&metadata.created_time).ok();
-    document.metadata = metadata.custom_metadata.unwrap_or_default();
+    document.metadata = metadata.custom.unwrap_or_default();
     Ok(document)
 }
 

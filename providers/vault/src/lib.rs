@@ -1,4 +1,8 @@
 #![doc = include_str!("../README.md")]
+#![expect(
+    clippy::doc_markdown,
+    reason = "HashiCorp and OpenBao are names, and no code"
+)]
 
 mod auth;
 mod client;

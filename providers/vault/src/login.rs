@@ -23,7 +23,7 @@ use crate::error::{Ask, expired, garbled};
 const NO_END: Duration = Duration::from_hours(24 * 365 * 10);
 
 /// How long a login may take, whoever waits for it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// There is one token at a time.
 const KEY: &str = "token";

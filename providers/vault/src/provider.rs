@@ -95,7 +95,7 @@ impl Vault {
         options: &SetOptions,
         cx: &Context,
     ) -> Result<Version> {
-        let path = self.writable(reference)?;
+        let path = writable(reference)?;
         for _ in 0..ATTEMPTS {
             let (document, before) = self.kv.to_change(path, cx).await?;
             let field = match reference.field() {
@@ -132,17 +132,6 @@ impl Vault {
             Kind::Unavailable,
             "others write to this document all the time",
         ))
-    }
-
-    fn writable<'a>(&self, reference: &'a Reference) -> Result<&'a str> {
-        if reference.version().is_some() {
-            return Err(Error::unsupported("writing a version that exists"));
-        }
-        match reference.path().strip_prefix('/') {
-            Some(_) => Err(Error::unsupported("writing outside of the KV mount")
-                .with_hint("a path without a leading `/` is inside the mount")),
-            None => Ok(reference.path()),
-        }
     }
 }
 
@@ -344,7 +333,7 @@ impl Leased for Vault {
 impl Versioned for Vault {
     async fn versions(&self, reference: &Reference, cx: &Context) -> Result<Vec<VersionState>> {
         self.versioned(cx).await?;
-        self.kv.history(self.writable(reference)?, cx).await
+        self.kv.history(writable(reference)?, cx).await
     }
 
     async fn stage(&self, _: &Reference, _: &Version, _: &str, _: &Context) -> Result<()> {
@@ -354,14 +343,14 @@ impl Versioned for Vault {
     async fn disable(&self, reference: &Reference, version: &Version, cx: &Context) -> Result<()> {
         self.versioned(cx).await?;
         self.kv
-            .take_away(self.writable(reference)?, version, "delete", cx)
+            .take_away(writable(reference)?, version, "delete", cx)
             .await
     }
 
     async fn destroy(&self, reference: &Reference, version: &Version, cx: &Context) -> Result<()> {
         self.versioned(cx).await?;
         self.kv
-            .take_away(self.writable(reference)?, version, "destroy", cx)
+            .take_away(writable(reference)?, version, "destroy", cx)
             .await
     }
 }
@@ -386,6 +375,18 @@ impl fmt::Debug for Vault {
         f.debug_struct("Vault")
             .field("settings", self.settings())
             .finish_non_exhaustive()
+    }
+}
+
+/// The path of a document that can be changed.
+fn writable(reference: &Reference) -> Result<&str> {
+    if reference.version().is_some() {
+        return Err(Error::unsupported("writing a version that exists"));
+    }
+    match reference.path().strip_prefix('/') {
+        Some(_) => Err(Error::unsupported("writing outside of the KV mount")
+            .with_hint("a path without a leading `/` is inside the mount")),
+        None => Ok(reference.path()),
     }
 }
 

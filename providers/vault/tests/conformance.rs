@@ -1,4 +1,4 @@
-//! The promises of every provider, kept by OpenBao's KV engine in both versions.
+//! The promises of every provider, kept by the KV engine in both versions.
 
 mod common;
 
@@ -26,7 +26,7 @@ fn below(name: &str) -> Reference {
     Reference::new(format!("demo/default/{name}")).expect("a path")
 }
 
-async fn with_mount(version: u8) -> OpenBao {
+fn with_mount(version: u8) -> OpenBao {
     let bao = OpenBao::dev();
     bao.mount_kv("kv", version);
     bao
@@ -42,7 +42,7 @@ fn v1(bao: &OpenBao) -> Arc<Vault> {
 
 credchain_conformance::suite! {
     name: kv_v2,
-    start: || with_mount(2),
+    start: || async { with_mount(2) },
     provider: |bao: &OpenBao| v2(bao),
     context: |_: &OpenBao| world(&[]),
     reference: below,
@@ -52,7 +52,7 @@ credchain_conformance::suite! {
 
 credchain_conformance::suite! {
     name: kv_v1,
-    start: || with_mount(1),
+    start: || async { with_mount(1) },
     provider: |bao: &OpenBao| v1(bao),
     context: |_: &OpenBao| world(&[]),
     reference: below,

@@ -29,7 +29,7 @@ async fn read(vault: &Vault) -> Result<String> {
     let (one, cx) = (at("demo/default#a"), &cx);
     let answer = tokio::time::timeout(PUNCTUAL, vault.get(&one, cx)).await;
     let secret = answer.expect("it keeps to its deadline")?;
-    Ok(String::from_utf8(secret.expose().to_vec()).unwrap())
+    Ok(String::from_utf8(secret.expose().to_vec()).expect("the value is text"))
 }
 
 /// What a server that always answers so leads to, and how often it was asked.
@@ -37,7 +37,7 @@ async fn failure(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> 
     let token = fresh_secret("token");
     let fake = FakeHttp::start(script);
     let vault = asking(&fake.url(), &token, json!({"kv_version": 2}));
-    let error = read(&vault).await.unwrap_err();
+    let error = read(&vault).await.expect_err("a failure");
     let shown = format!("{error} {error:?} {vault:?}");
     assert!(!shown.contains(&token), "{shown}");
     assert!(!shown.contains("canary"), "{shown}");

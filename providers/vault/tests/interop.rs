@@ -39,11 +39,13 @@ fn hvac(bao: &OpenBao, mut order: Value) -> Value {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(order.to_string().as_bytes()).unwrap();
+        .expect("Python can be started");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    stdin
+        .write_all(order.to_string().as_bytes())
+        .expect("it reads its input");
     drop(stdin);
-    let output = child.wait_with_output().unwrap();
+    let output = child.wait_with_output().expect("it ends");
     assert!(output.status.success(), "hvac fails");
     serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
 }
@@ -55,7 +57,7 @@ fn bao_kv(bao: &OpenBao, args: &[&str]) -> Vec<u8> {
         .env("BAO_ADDR", bao.url())
         .env("BAO_TOKEN", bao.root_token())
         .output()
-        .unwrap();
+        .expect("the program can be started");
     assert!(output.status.success(), "bao kv {} fails", args[0]);
     output.stdout
 }

@@ -25,8 +25,8 @@ async fn user(vault: &dyn Provider) -> String {
     let user = vault
         .get(&at("/database/creds/app#username"), &world(&[]))
         .await
-        .unwrap();
-    String::from_utf8(user.expose().to_vec()).unwrap()
+        .expect("a user is made");
+    String::from_utf8(user.expose().to_vec()).expect("names are text")
 }
 
 #[tokio::test]

@@ -20,7 +20,8 @@ const SIGN: &str = r#"
     openssl genrsa -out key.pem 2048
     openssl rsa -in key.pem -pubout -out public.pem
     head=$(printf '{"alg":"RS256","typ":"JWT"}' | b)
-    claims=$(printf '{"sub":"ada","aud":"credchain","exp":%s}' $(($(date +%s) + 600)) | b)
+    now=$(date +%s)
+    claims=$(printf '{"sub":"ada","aud":"credchain","iat":%s,"exp":%s}' "$now" $((now + 600)) | b)
     signature=$(printf '%s.%s' "$head" "$claims" | openssl dgst -sha256 -sign key.pem -binary | b)
     printf '%s.%s.%s\n' "$head" "$claims" "$signature" >token
 "#;
@@ -35,7 +36,7 @@ fn filled() -> OpenBao {
 
 async fn read(vault: &Vault) -> Result<String> {
     let secret = vault.get(&at("demo/default#a"), &world(&[])).await?;
-    Ok(String::from_utf8(secret.expose().to_vec()).unwrap())
+    Ok(String::from_utf8(secret.expose().to_vec()).expect("the value is text"))
 }
 
 fn with(address: &str, auth: &Value, known: &[(&'static str, &str)]) -> Arc<Vault> {
@@ -110,12 +111,12 @@ async fn ldap_and_kubernetes_logins_send_what_is_documented_to_a_fake() {
     let file = dir.path().join("token");
     std::fs::write(&file, "pods-own-token\n").unwrap();
     let it = json!({"credential": "it"});
-    let ldap = json!({"method": "ldap", "username": "ada/x", "password": it});
+    let ldap = json!({"method": "ldap", "username": "ada b", "password": it});
     let pod = json!({"method": "kubernetes", "role": "app", "mount": "k8s", "token_file": file});
     for (auth, path, body) in [
         (
             &ldap,
-            "/v1/auth/ldap/login/ada%2Fx",
+            "/v1/auth/ldap/login/ada%20b",
             json!({ "password": password }),
         ),
         (
