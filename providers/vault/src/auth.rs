@@ -1,5 +1,6 @@
 //! The ways to log in.
 
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use credchain_core::files::{self, Refused};
@@ -192,7 +193,8 @@ impl Signed {
     async fn read(&self, credentials: &dyn CredentialSource, cx: &Context) -> Result<Secret> {
         match self {
             Self::Credential(name) => credentials.credential(name, cx).await,
-            Self::File(path) => read_token(path.clone()).await?.ok_or_else(|| {
+            // A pod's own token is readable for all of the pod.
+            Self::File(path) => read_token(path.clone(), |_, _| ()).await?.ok_or_else(|| {
                 Error::new(
                     Kind::Unauthenticated,
                     format!("there is no token in `{}`", path.display()),
@@ -260,7 +262,8 @@ pub(crate) async fn handed_in(
         }
     }
     if let Some(home) = cx.env().text("HOME")
-        && let Some(token) = read_token(Path::new(&home).join(".vault-token")).await?
+        && let Some(token) =
+            read_token(Path::new(&home).join(".vault-token"), warn_if_shared).await?
     {
         return Ok(token);
     }
@@ -269,9 +272,14 @@ pub(crate) async fn handed_in(
 }
 
 /// The token in a file; nothing if there is no file or nothing in it.
-async fn read_token(path: PathBuf) -> Result<Option<Secret>> {
+async fn read_token(path: PathBuf, look: fn(&Path, &Metadata)) -> Result<Option<Secret>> {
     let shown = path.display().to_string();
-    let read = tokio::task::spawn_blocking(move || files::open(&path)?.read(MAX_TOKEN)).await;
+    let read = move || {
+        let file = files::open(&path)?;
+        look(&path, file.metadata());
+        file.read(MAX_TOKEN)
+    };
+    let read = tokio::task::spawn_blocking(read).await;
     let bytes = match read {
         Ok(Ok(bytes)) => zeroize::Zeroizing::new(bytes),
         Ok(Err(Refused::Io(error))) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -287,6 +295,19 @@ async fn read_token(path: PathBuf) -> Result<Option<Secret>> {
         .map(str::trim)
         .unwrap_or_default();
     Ok((!token.is_empty()).then(|| Secret::from(token.to_owned())))
+}
+
+/// `vault login` leaves a file for its user alone.
+fn warn_if_shared(path: &Path, metadata: &Metadata) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        if metadata.mode() & 0o044 != 0 {
+            tracing::warn!(path = %path.display(), "others can read the token in this file");
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (path, metadata);
 }
 
 /// A secret of a login, which has to be text without line ends: it goes into a header or JSON.

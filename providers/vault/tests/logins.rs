@@ -243,3 +243,19 @@ async fn a_token_that_cannot_be_renewed_serves_to_its_end_and_is_then_lost() {
     assert!(error.hint().is_some());
     assert!(!format!("{error:?}").contains(&token));
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_token_that_somebody_else_may_have_left_is_not_used() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join(".vault-token");
+    std::fs::write(&file, "whose").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
+    let fake = FakeHttp::start(|_| Reply::Hang);
+    let vault = vault(json!({"address": fake.url(), "kv_version": 2}), &[]);
+    let cx = world(&[("HOME", home.path().to_str().unwrap())]);
+    let error = vault.get(&at("demo/default#a"), &cx).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Misconfigured, "{error:?}");
+    assert_eq!(fake.count(), 0);
+}
