@@ -187,3 +187,17 @@ fn a_project_that_declares_nothing_is_told_how() {
         .success()
         .stdout_contains("nothing is declared");
 }
+
+#[test]
+fn the_advice_names_the_variable_that_is_really_read() {
+    Resolve::new()
+        .config(
+            "[chain]\ndefault = [\"ci\"]\n[providers.ci]\ntype = \"env\"\nprefix = \"PIPELINE_\"\n\
+             [credentials.api_key]\n",
+        )
+        .trusted()
+        .args(["check"])
+        .run()
+        .code(3)
+        .stdout_contains("export PIPELINE_API_KEY=");
+}

@@ -403,3 +403,15 @@ fn ctrl_c_reaches_the_program_once_though_standard_input_is_a_pipe() {
         .run()
         .hides("twice");
 }
+
+#[test]
+fn the_program_gets_none_of_credchains_own_secrets() {
+    let run = project()
+        .resolve(["exec", "--", "/usr/bin/env"])
+        .plain_env("CREDCHAIN_PASSPHRASE_FILE", "/run/secrets/passphrase")
+        .plain_env("CREDCHAIN_TOKEN_KEY", "opener")
+        .run()
+        .success();
+    run.stdout_lacks("CREDCHAIN_PASSPHRASE")
+        .stdout_lacks("CREDCHAIN_TOKEN");
+}

@@ -86,3 +86,65 @@ fn without_trust_the_plugin_is_never_started() {
         .stderr_contains("resolve trust");
     assert!(!project.dir().join("plugin.log").exists());
 }
+
+#[test]
+fn a_program_sees_nothing_of_what_other_links_log_in_with() {
+    let project = Project::new();
+    project.write(
+        "credchain.toml",
+        r#"
+[chain]
+default = ["spy"]
+[providers.ci]
+type = "env"
+prefix = "PIPELINE_"
+[providers.spy]
+type = "command"
+program = "/usr/bin/env"
+get = ["--"]
+output = "exact"
+[providers.vault]
+address = "https://vault.example.com"
+auth = { method = "userpass", username = "ada", password = { credential = "login" } }
+[credentials.login]
+template = "{{ first_half }}{{ other_half }}"
+[credentials.first_half]
+chain = ["ci"]
+[credentials.other_half]
+chain = ["ci"]
+at.ci = "/ELSEWHERE"
+[credentials.seen]
+"#,
+    );
+    let output = project
+        .resolve(["get", "seen"])
+        .trusted()
+        .env("PIPELINE_FIRST_HALF", "the-first-half")
+        .env("PIPELINE_FIRST_HALF_FILE", "/run/secrets/first")
+        .env("ELSEWHERE", "the-other-half")
+        .plain_env("CREDCHAIN_PASSPHRASE_FILE", "/run/secrets/passphrase")
+        .plain_env("MINE", "kept")
+        .run()
+        .success();
+    output
+        .stdout_contains("MINE=kept")
+        .stdout_lacks("the-first-half")
+        .stdout_lacks("/run/secrets")
+        .stdout_lacks("the-other-half");
+}
+
+#[test]
+fn a_slow_tool_has_the_time_that_its_settings_give_it() {
+    let project = Project::new();
+    project.write(
+        "credchain.toml",
+        "[chain]\ndefault = [\"slow\"]\n[providers.slow]\ntype = \"command\"\nprogram = \"/bin/sh\"\n\
+         get = [\"-c\", \"sleep 11; echo value\"]\noutput = \"trimmed\"\n[credentials.seen]\n",
+    );
+    project
+        .resolve(["get", "seen"])
+        .trusted()
+        .run()
+        .success()
+        .stdout_is("value");
+}

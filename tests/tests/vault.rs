@@ -55,7 +55,7 @@ fn what_is_set_is_got_and_seen_by_the_servers_own_program() {
         .run()
         .success()
         .stdout_is("s3cret-value");
-    run(&bao, &project, &["list", "--from", "vault"])
+    run(&bao, &project, &["list", "--link", "vault"])
         .run()
         .success()
         .stdout_contains("api_key");

@@ -131,9 +131,8 @@ impl Injection {
         clean: bool,
         credchain: &Credchain,
     ) -> Vec<(OsString, OsString)> {
-        let own = credchain.secret_variables();
         let keep = |name: &OsStr| {
-            !own.iter().any(|variable| name == *variable)
+            !name.to_str().is_some_and(credchain::is_own_secret)
                 && (!clean || MINIMAL.iter().any(|variable| name == *variable))
                 && !self.variables.contains_key(name)
                 && !self.is_detour(name)

@@ -140,6 +140,35 @@ impl Context {
     }
 }
 
+/// The environment variables that hold credchain's own secrets, or say where they are. No program
+/// that credchain starts gets them, and none whose name starts with [`OWN_SECRETS_PREFIX`].
+pub const OWN_SECRETS: [&str; 4] = [
+    "CREDCHAIN_IDENTITY",
+    "CREDCHAIN_IDENTITY_FILE",
+    "CREDCHAIN_PASSPHRASE",
+    "CREDCHAIN_PASSPHRASE_FILE",
+];
+
+/// The beginning of the names of credchain's token settings.
+pub const OWN_SECRETS_PREFIX: &str = "CREDCHAIN_TOKEN";
+
+/// Whether a variable is one of [`OWN_SECRETS`], or begins like a token setting.
+///
+/// ```
+/// assert!(credchain_core::is_own_secret("CREDCHAIN_PASSPHRASE"));
+/// assert!(credchain_core::is_own_secret("CREDCHAIN_TOKEN_KEY"));
+/// assert!(!credchain_core::is_own_secret("CREDCHAIN_PROFILE"));
+/// ```
+pub fn is_own_secret(variable: &str) -> bool {
+    // Windows does not distinguish case in the names of variables.
+    let variable = if cfg!(windows) {
+        std::borrow::Cow::Owned(variable.to_ascii_uppercase())
+    } else {
+        std::borrow::Cow::Borrowed(variable)
+    };
+    OWN_SECRETS.contains(&&*variable) || variable.starts_with(OWN_SECRETS_PREFIX)
+}
+
 /// Names, separated by commas, the environment variables that hold the path of a file with the
 /// value, and not the value itself. `resolve exec` sets it for credentials with `as_file`, so that
 /// a nested `resolve` finds the value.

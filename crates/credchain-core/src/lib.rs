@@ -59,7 +59,9 @@ pub use crate::blocking::block_on;
 pub use crate::blocking::doctest;
 pub use crate::chain::{Chain, Link};
 pub use crate::clock::{Clock, ManualClock};
-pub use crate::context::{Context, Environment, FILES_VARIABLE, Prompt};
+pub use crate::context::{
+    Context, Environment, FILES_VARIABLE, OWN_SECRETS, OWN_SECRETS_PREFIX, Prompt, is_own_secret,
+};
 pub use crate::error::{Error, Kind, Result};
 pub use crate::leases::Leases;
 pub use crate::memory::Memory;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -25,6 +26,9 @@ pub struct Registration {
     pub capabilities: Capabilities,
     /// When a configuration found in a directory needs the user's trust to use it.
     pub trust: TrustNeed,
+    /// How long one attempt takes at the most, by the provider's own settings; without it, and
+    /// without `timeout` in its table, it is the default of [`LayerSettings`](crate::layers::LayerSettings).
+    pub patience: Option<fn(&Settings) -> Result<Duration>>,
     /// Makes a provider. Touches neither network nor files: that waits for the first use.
     pub build: fn(Setup) -> Result<Arc<dyn Provider>>,
 }
@@ -55,6 +59,7 @@ impl Registration {
             settings: &[],
             capabilities,
             trust: TrustNeed::Always,
+            patience: None,
             build,
         }
     }
@@ -62,6 +67,12 @@ impl Registration {
     /// The keys of its settings table.
     pub const fn with_settings(mut self, settings: &'static [Setting]) -> Self {
         self.settings = settings;
+        self
+    }
+
+    /// How long one attempt takes at the most, by its settings.
+    pub const fn with_patience(mut self, patience: fn(&Settings) -> Result<Duration>) -> Self {
+        self.patience = Some(patience);
         self
     }
 

@@ -9,6 +9,8 @@ use credchain_core::{
     Resolver, ResolverBuilder, Result, Setup, TrustNeed, Value,
 };
 
+use crate::variables;
+
 /// Builds the resolver of a project. A link that may not be used, or that this build does not
 /// have, stands in its place and refuses when it is reached.
 pub(crate) fn resolver(
@@ -82,11 +84,9 @@ fn link(
 
 /// The variables of what other links log in with, and this one does not.
 fn withheld(spec: &ProviderSpec, project: &Project) -> Vec<String> {
-    let others = project.providers.values().flat_map(|other| &other.needs);
-    others
-        .filter(|name| !spec.needs.contains(name))
-        .filter_map(|name| Some(project.credentials.get(name)?.variable()))
-        .collect()
+    let own = variables::of_logins([spec], project);
+    let all = variables::of_logins(project.providers.values(), project);
+    all.difference(&own).cloned().collect()
 }
 
 /// What needs no trust anywhere is in this process or a file: nothing to wait for or to repeat.
@@ -94,6 +94,13 @@ fn layer_settings(registration: &Registration, spec: &ProviderSpec) -> Result<La
     let base = match registration.trust {
         TrustNeed::Always => LayerSettings::default(),
         _ => LayerSettings::local(),
+    };
+    let base = match registration.patience {
+        // Set too low by default, it would cut off what the provider's own settings allow.
+        Some(patience) if !spec.common.has("timeout") => {
+            base.with_timeout(patience(&spec.settings)?)
+        }
+        _ => base,
     };
     base.changed_by(&spec.common)
 }

@@ -104,14 +104,6 @@ impl Credchain {
         names.iter().filter_map(refused).collect()
     }
 
-    /// The environment variables that hold credchain's own secrets, which programs do not get.
-    pub fn secret_variables(&self) -> &'static [&'static str] {
-        #[cfg(feature = "age")]
-        return credchain_provider_age::SECRET_VARIABLES;
-        #[cfg(not(feature = "age"))]
-        &[]
-    }
-
     /// The variables that make a nested `resolve` agree with this one: the configuration file
     /// that was used, and the profile.
     pub fn nested_variables(&self) -> Vec<(&'static str, OsString)> {

@@ -30,6 +30,7 @@ mod random;
 #[cfg(feature = "age")]
 mod sharing;
 mod store;
+mod variables;
 
 pub use credchain_config as config;
 pub use credchain_core::*;

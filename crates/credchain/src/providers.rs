@@ -15,6 +15,8 @@ use credchain_provider_dotenv as _;
 use credchain_provider_env as _;
 #[cfg(feature = "file")]
 use credchain_provider_file as _;
+#[cfg(feature = "keyring")]
+use credchain_provider_keyring as _;
 #[cfg(feature = "vault")]
 use credchain_provider_vault as _;
 
@@ -31,6 +33,8 @@ const ENABLED: &[&str] = &[
     "env",
     #[cfg(feature = "file")]
     "file",
+    #[cfg(feature = "keyring")]
+    "keyring",
     #[cfg(feature = "vault")]
     "vault",
 ];

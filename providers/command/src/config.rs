@@ -110,9 +110,7 @@ pub(crate) fn parse(setup: Setup, without: Vec<String>) -> Result<(Common, Mode)
 }
 
 fn mode(settings: &Settings, preset: Option<&Recipe>) -> Result<Mode> {
-    let request_timeout = settings
-        .duration("request_timeout")?
-        .unwrap_or(Duration::from_secs(30));
+    let request_timeout = request_timeout(settings)?;
     let max_response = settings.size("max_response")?.unwrap_or(32 << 20);
     let max_response = usize::try_from(max_response).unwrap_or(usize::MAX);
     let concurrency = settings.integer("concurrency")?.unwrap_or(8).clamp(1, 1024);
@@ -163,13 +161,26 @@ fn mode(settings: &Settings, preset: Option<&Recipe>) -> Result<Mode> {
         args: args.into_iter().map(OsString::from).collect(),
         capabilities: capabilities(&declared),
         declared,
-        startup_timeout: settings
-            .duration("startup_timeout")?
-            .unwrap_or(Duration::from_secs(10)),
+        startup_timeout: startup_timeout(settings)?,
         request_timeout,
         max_response,
         concurrency,
     }))
+}
+
+/// How long one attempt may take in all: a plugin may have to be started for it.
+pub(crate) fn patience(settings: &Settings) -> Result<Duration> {
+    Ok(startup_timeout(settings)? + request_timeout(settings)?)
+}
+
+fn startup_timeout(settings: &Settings) -> Result<Duration> {
+    let set = settings.duration("startup_timeout")?;
+    Ok(set.unwrap_or(Duration::from_secs(10)))
+}
+
+fn request_timeout(settings: &Settings) -> Result<Duration> {
+    let set = settings.duration("request_timeout")?;
+    Ok(set.unwrap_or(Duration::from_secs(30)))
 }
 
 fn refuse(settings: &Settings, keys: &[&str], why: &'static str) -> Result<()> {

@@ -3,37 +3,22 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use credchain_core::{Environment, Error, Kind, Project, Result};
+use credchain_core::{Environment, Error, Kind, Project, Result, is_own_secret};
 
-/// credchain's own secrets: no child has any use for them.
-pub const SCRUBBED: [&str; 4] = [
-    "CREDCHAIN_IDENTITY",
-    "CREDCHAIN_IDENTITY_FILE",
-    "CREDCHAIN_PASSPHRASE",
-    "CREDCHAIN_PASSPHRASE_FILE",
-];
-
-/// The beginning of the names of credchain's token settings.
-pub const SCRUBBED_PREFIX: &str = "CREDCHAIN_TOKEN";
-
-/// The caller's variables without [`SCRUBBED`], those that start with [`SCRUBBED_PREFIX`], and
-/// those named in `without`.
+/// The caller's variables without credchain's own secrets and those named in `without`.
 pub(crate) fn inherited(env: &Environment, without: &[String]) -> Vec<(OsString, OsString)> {
     let mut variables = env.all();
     variables.retain(|(name, _)| {
         let name = name.to_string_lossy();
         // Windows does not distinguish case in the names of variables.
-        let same = |other: &str| {
+        let same = |other: &String| {
             if cfg!(windows) {
                 name.eq_ignore_ascii_case(other)
             } else {
-                name == other
+                name == other.as_str()
             }
         };
-        let token = name
-            .get(..SCRUBBED_PREFIX.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(SCRUBBED_PREFIX));
-        !token && !SCRUBBED.into_iter().any(same) && !without.iter().any(|other| same(other))
+        !is_own_secret(&name) && !without.iter().any(same)
     });
     variables
 }

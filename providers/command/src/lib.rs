@@ -21,7 +21,6 @@ use std::sync::Arc;
 
 use credchain_core::{Provider, Registration, Result, Setup, TrustNeed, register_provider};
 
-pub use crate::environment::{SCRUBBED, SCRUBBED_PREFIX};
 pub use crate::recipe::presets;
 pub use crate::wire::PROTOCOL_VERSION;
 
@@ -36,6 +35,7 @@ register_provider!(
     )
     .with_settings(settings::SETTINGS)
     .with_trust(TrustNeed::Always)
+    .with_patience(config::patience)
 );
 
 /// Builds the provider: a plugin, a preset or a tool of the user's own, as the settings say.

@@ -11,7 +11,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command as Process, Stdio};
 
 use credchain_core::Kind;
-use credchain_provider_command::{PROTOCOL_VERSION, SCRUBBED, SCRUBBED_PREFIX, presets};
+use credchain_core::{OWN_SECRETS, OWN_SECRETS_PREFIX};
+use credchain_provider_command::{PROTOCOL_VERSION, presets};
 use serde_json::{Value, json};
 use support::{at, build, cx, home};
 
@@ -94,7 +95,7 @@ fn the_tables_are_complete() {
             "{kind} is missing"
         );
     }
-    for variable in SCRUBBED.into_iter().chain([SCRUBBED_PREFIX]) {
+    for variable in OWN_SECRETS.into_iter().chain([OWN_SECRETS_PREFIX]) {
         assert!(
             text.contains(&format!("`{variable}`")),
             "{variable} is missing"

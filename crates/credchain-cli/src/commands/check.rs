@@ -279,8 +279,13 @@ pub(crate) fn advice(credchain: &Credchain, name: &Name) -> Option<String> {
     {
         ways.push(format!("`resolve set {name}`"));
     }
-    if chain.iter().any(|link| link.name().as_str() == "env") {
-        let variable = credchain.env_name(name);
+    let of_type = |wanted: &str| {
+        let providers = &credchain.project().providers;
+        let mut names = chain.iter().map(credchain::Link::name);
+        let found = names.find(|link| providers.get(*link).is_some_and(|s| s.type_name == wanted));
+        found.and_then(|link| credchain.variable_at(name, link))
+    };
+    if let Some(variable) = of_type("env") {
         ways.push(if env.text("GITHUB_ACTIONS").is_some() {
             format!("`env: {{ {variable}: ${{{{ secrets.{variable} }}}} }}` in the step")
         } else if env.text("CI").is_some() {
@@ -289,8 +294,10 @@ pub(crate) fn advice(credchain: &Credchain, name: &Name) -> Option<String> {
             format!("`{}`", Shell::of_user(&env).set(&variable))
         });
     }
-    if ways.is_empty() && chain.iter().any(|link| link.name().as_str() == "dotenv") {
-        ways.push(format!("a line `{}=…` in `.env`", credchain.env_name(name)));
+    if ways.is_empty()
+        && let Some(key) = of_type("dotenv")
+    {
+        ways.push(format!("a line `{key}=…` in `.env`"));
     }
     (!ways.is_empty()).then(|| ways.join(", or "))
 }
