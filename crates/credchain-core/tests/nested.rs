@@ -1,5 +1,7 @@
 //! A blocking call inside of a runtime waits for nothing that only this runtime could do.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
