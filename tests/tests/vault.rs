@@ -1,4 +1,4 @@
-//! `resolve` with a real OpenBao.
+//! `resolve` with a real `OpenBao`.
 #![cfg(unix)]
 
 use credchain_tests::servers::{OpenBao, Postgres};
