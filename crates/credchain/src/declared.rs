@@ -88,7 +88,7 @@ impl Credchain {
     /// without the user's trust: the refusal.
     pub fn refused_injections(&self, names: &[Name]) -> Vec<Error> {
         let refused = |name: &Name| {
-            let declared = self.project().declared().any(|known| known == name);
+            let declared = self.project().declares(name);
             if self.loaded().configured && declared {
                 return Some(self.verdict().injected(name)?.error());
             }
