@@ -2,6 +2,7 @@
 //!
 //! `<!-- include: PATH#ANCHOR -->` up to `<!-- /include -->` is filled with the part of the file
 //! between `ANCHOR: name` and `ANCHOR_END: name`; without `#ANCHOR` with the whole file.
+//! `<!-- faults -->` up to `<!-- /faults -->` is filled with what the providers' fault tests found.
 
 use std::fs;
 use std::path::Path;
@@ -12,6 +13,8 @@ use crate::test;
 
 const OPENING: &str = "<!-- include: ";
 const CLOSING: &str = "<!-- /include -->";
+
+const FAULTS: [&str; 2] = ["<!-- faults -->", "<!-- /faults -->"];
 
 /// Whether stale files are written or reported.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,6 +75,13 @@ fn fill(document: &str) -> Outcome<String> {
     while let Some(line) = lines.next() {
         filled.push_str(line);
         filled.push('\n');
+        if line == FAULTS[0] {
+            if !lines.any(|line| line == FAULTS[1]) {
+                return Err(Failure::new(format!("`{line}` has no `{}`", FAULTS[1])));
+            }
+            filled.extend([&faults()?, FAULTS[1], "\n"]);
+            continue;
+        }
         let Some(source) = line
             .strip_prefix(OPENING)
             .and_then(|rest| rest.strip_suffix(" -->"))
@@ -93,6 +103,20 @@ fn fill(document: &str) -> Outcome<String> {
         filled.extend(["```", language(path), "\n", &part, "```\n", CLOSING, "\n"]);
     }
     Ok(filled)
+}
+
+/// The tables that the providers' fault tests compare themselves with, side by side.
+fn faults() -> Outcome<String> {
+    let mut tables = Vec::new();
+    for file in tracked_files()? {
+        let provider = file
+            .strip_prefix("providers/")
+            .and_then(|rest| rest.strip_suffix("/tests/faults.tsv"));
+        if let Some(provider) = provider {
+            tables.push((provider.to_owned(), fs::read_to_string(root().join(&file))?));
+        }
+    }
+    Ok(credchain_tests::faults::render(&tables))
 }
 
 /// The lines of one anchor, or of the whole file, without the marks and their indentation.

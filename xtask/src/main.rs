@@ -28,7 +28,7 @@ usage: cargo xtask CHORE
   check           format, lints, docs, dependency arrows, licences, generated files
   docs [--check]  fill the included code of the docs and write the generated files
   bench [--full]  measure the budgets and renew docs/performance.md; --full: all providers
-  servers up      start the servers of the examples, print their settings, stop at Ctrl-C
+  servers up      start the servers of the tests, print their settings, stop at Ctrl-C
   demo            run the example pipeline on the embedded store, with no server at all
 ";
 

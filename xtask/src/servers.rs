@@ -1,9 +1,9 @@
-//! `cargo xtask servers up`: what the example pipelines talk to, for trying them by hand.
+//! `cargo xtask servers up`: the servers of the tests, for trying things by hand.
 
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
-use credchain_tests::servers::Orders;
+use credchain_tests::servers::{Moto, OpenBao, Orders, SecretService};
 
 use crate::run::{Failure, Outcome};
 use crate::tools;
@@ -32,14 +32,32 @@ pub(crate) fn up() -> Outcome {
 
 /// The second process: serves until its standard input ends.
 pub(crate) fn serve() -> Outcome {
-    let orders = Orders::start();
+    let (orders, bao) = (Orders::start(), OpenBao::dev());
+    let (moto, keyring) = (Moto::start(), SecretService::start());
     let mut out = std::io::stdout().lock();
+    writeln!(out, "# the examples' API, PostgreSQL and mail server")?;
     for (name, value) in orders.places() {
         writeln!(out, "{name}={value}")?;
     }
     for (name, value) in orders.secrets() {
         writeln!(out, "{name}='{value}'")?;
     }
+    let (address, token) = (bao.url(), bao.root_token());
+    writeln!(
+        out,
+        "# OpenBao, KV v2 at `secret`\nVAULT_ADDR={address}\nVAULT_TOKEN='{token}'"
+    )?;
+    let endpoint = moto.endpoint();
+    writeln!(
+        out,
+        "# moto in place of AWS, which accepts any key\nAWS_ENDPOINT_URL={endpoint}\n\
+         AWS_REGION=eu-central-1\nAWS_ACCESS_KEY_ID=test\nAWS_SECRET_ACCESS_KEY=test"
+    )?;
+    let bus = keyring.bus_address();
+    writeln!(
+        out,
+        "# gnome-keyring, unlocked\nDBUS_SESSION_BUS_ADDRESS={bus}"
+    )?;
     out.flush()?;
     drop(out);
     std::io::stdin().read_to_end(&mut Vec::new())?;

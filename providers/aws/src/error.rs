@@ -43,19 +43,28 @@ pub(crate) enum Failure {
 pub(crate) fn kind_of(failure: &Failure) -> Kind {
     match failure {
         Failure::Code(code, status) => kind_of_code(code)
-            .or_else(|| status.map(|status| kind_of(&Failure::Status(status))))
+            .or_else(|| status.and_then(kind_of_status))
             .unwrap_or(Kind::Invalid),
-        Failure::Status(401) | Failure::NoCredentials | Failure::NoLogin => Kind::Unauthenticated,
-        Failure::Status(403) => Kind::Denied,
-        Failure::Status(429) => Kind::Throttled,
-        Failure::Status(408 | 500..=599)
-        | Failure::Silence
-        | Failure::Certificate
-        | Failure::Late => Kind::Unavailable,
-        // A 404 of something that is not AWS says nothing about a secret.
-        Failure::Status(_) | Failure::Unreadable | Failure::TooLarge => Kind::Invalid,
+        // A page of something that is not AWS says nothing about a secret: AWS was not reached.
+        Failure::Status(status) => kind_of_status(*status).unwrap_or(Kind::Unavailable),
+        Failure::NoCredentials | Failure::NoLogin => Kind::Unauthenticated,
+        Failure::Silence | Failure::Certificate | Failure::Late | Failure::Unreadable => {
+            Kind::Unavailable
+        }
+        Failure::TooLarge => Kind::Invalid,
         Failure::Unasked | Failure::WrongCredentials => Kind::Misconfigured,
     }
+}
+
+/// What a status means, whoever gives it.
+fn kind_of_status(status: u16) -> Option<Kind> {
+    Some(match status {
+        401 => Kind::Unauthenticated,
+        403 => Kind::Denied,
+        429 => Kind::Throttled,
+        408 | 500..=599 => Kind::Unavailable,
+        _ => return None,
+    })
 }
 
 /// By code and not by status: which status goes with a code differs between services. A code
@@ -236,7 +245,7 @@ impl Failed {
                 "`aws sts get-caller-identity` with the same profile shows what is wrong".to_owned()
             }
             (Kind::Misconfigured, _) => "look at `region`, `endpoint` and `fips`".to_owned(),
-            (Kind::Invalid, Failure::Status(_) | Failure::Unreadable) => {
+            (Kind::Unavailable, Failure::Status(..500) | Failure::Unreadable) => {
                 "look at `endpoint`, and at proxies on the way".to_owned()
             }
             (_, Failure::Certificate) => {
@@ -328,17 +337,17 @@ mod tests {
                 Failure::Code("ResourceNotFoundException".into(), Some(500)),
                 Kind::NotFound,
             ),
-            (Failure::Status(400), Kind::Invalid),
+            (Failure::Status(400), Kind::Unavailable),
             (Failure::Status(401), Kind::Unauthenticated),
             (Failure::Status(403), Kind::Denied),
-            (Failure::Status(404), Kind::Invalid),
+            (Failure::Status(404), Kind::Unavailable),
             (Failure::Status(429), Kind::Throttled),
             (Failure::Status(500), Kind::Unavailable),
             (Failure::Status(503), Kind::Unavailable),
             (Failure::Silence, Kind::Unavailable),
             (Failure::Certificate, Kind::Unavailable),
             (Failure::Late, Kind::Unavailable),
-            (Failure::Unreadable, Kind::Invalid),
+            (Failure::Unreadable, Kind::Unavailable),
             (Failure::TooLarge, Kind::Invalid),
             (Failure::Unasked, Kind::Misconfigured),
             (Failure::NoCredentials, Kind::Unauthenticated),

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,7 +14,9 @@ use credchain_core::{
     Secret, SetOptions, async_trait,
 };
 use credchain_provider_aws::Aws;
-use credchain_tests::faults::{Behaviour, FakeHttp, Proxy, Reply as Wire};
+use credchain_tests::faults::{
+    Behaviour, DEADLINE, Outcome, Proxy, Reply as Wire, Request, Service, matrix,
+};
 use serde_json::json;
 
 use crate::support::{Asked, Fake, Moto, REGION, Reply, aws, cx, get, reference, set, setup};
@@ -75,15 +78,15 @@ async fn an_error_of_aws_is_what_its_code_says_and_shows_nothing_else() {
 #[tokio::test]
 async fn what_is_not_aws_is_judged_by_its_status_and_is_never_a_miss() {
     for (status, kind) in [
-        (400, Kind::Invalid),
+        (400, Kind::Unavailable),
         (401, Kind::Unauthenticated),
         (403, Kind::Denied),
-        (404, Kind::Invalid),
+        (404, Kind::Unavailable),
         (429, Kind::Throttled),
         (500, Kind::Unavailable),
         (502, Kind::Unavailable),
         (503, Kind::Unavailable),
-        (200, Kind::Invalid),
+        (200, Kind::Unavailable),
     ] {
         for body in ["<html>canary</html>", "", "{}", "[]", "\u{0}\u{1}"] {
             let (error, asked) = failure(Reply::raw(status, body)).await;
@@ -94,48 +97,51 @@ async fn what_is_not_aws_is_judged_by_its_status_and_is_never_a_miss() {
     }
 }
 
-/// The error of a server that breaks off, and how long it took to come.
-async fn broken(reply: Wire) -> Error {
-    let fake = FakeHttp::start(move |_| reply.clone());
-    let aws = aws(&fake.url(), json!({}));
-    let (place, short) = (reference("db"), cx().with_timeout(Duration::from_secs(1)));
-    let read = tokio::time::timeout(Duration::from_secs(10), aws.get(&place, &short)).await;
-    let error = read.expect("an end").expect_err("a failure");
-    let hint = error.hint().unwrap_or_default();
-    assert!(!format!("{error:?} {error} {hint}").contains("canary"));
-    error
-}
+/// The service that `GetSecretValue` asks.
+#[derive(Clone)]
+struct SecretsManager;
 
-#[tokio::test]
-async fn half_an_answer_is_no_answer_and_an_endless_one_is_not_read() {
-    let whole = || secret("db", "canary").to_string().into_bytes();
-    for (reply, kind) in [
-        (Wire::Truncated(whole(), 20), Kind::Unavailable),
-        (Wire::Reset(whole(), 20), Kind::Unavailable),
-        (Wire::Slow(whole()), Kind::Unavailable),
-        (Wire::Hang, Kind::Unavailable),
-        (Wire::Raw(Vec::new()), Kind::Unavailable),
-        (Wire::Raw(b"canary\r\n\r\n".to_vec()), Kind::Unavailable),
-    ] {
-        let what = format!("{reply:?}");
-        assert_eq!(broken(reply).await.kind(), kind, "{what}");
+impl Service for SecretsManager {
+    fn fulfilled(&self, _: &Request) -> Wire {
+        Reply::ok(&secret("db", "v")).into()
     }
-    let fake = FakeHttp::start(|_| Wire::Oversized(1 << 30));
-    let endless = aws(&fake.url(), json!({}));
-    assert_eq!(get(&endless, "db").await.unwrap_err().kind(), Kind::Invalid);
+
+    fn failed(&self, status: u16, _: &Request) -> Wire {
+        let mut reply = Reply::error(match status {
+            400 => "ValidationException",
+            401 => "UnrecognizedClientException",
+            403 => "AccessDeniedException",
+            404 => "ResourceNotFoundException",
+            429 => "ThrottlingException",
+            503 => "ServiceUnavailableException",
+            _ => "InternalServiceError",
+        });
+        reply.status = status;
+        reply.into()
+    }
 }
 
 #[tokio::test]
-async fn nobody_and_nowhere_are_unavailable() {
-    let nobody = aws("http://127.0.0.1:9", json!({}));
-    assert_eq!(
-        get(&nobody, "db").await.unwrap_err().kind(),
-        Kind::Unavailable
-    );
-    let nowhere = aws("https://credchain.invalid", json!({}));
-    let short = cx().with_timeout(Duration::from_secs(20));
-    let error = nowhere.get(&reference("db"), &short).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::Unavailable);
+async fn every_fault_is_what_it_is_in_time_and_shows_nothing() {
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults.tsv");
+    matrix(&SecretsManager, &table, &[], async |stage| {
+        let ca = stage.ca.as_ref().map(|ca| json!({"ca": ca.to_str()}));
+        let aws = aws(&stage.url, ca.unwrap_or_else(|| json!({})));
+        let short = cx().with_timeout(DEADLINE);
+        outcome(aws.get(&reference("db"), &short).await, &aws)
+    })
+    .await;
+}
+
+fn outcome(read: Result<Secret>, aws: &Aws) -> Outcome {
+    match read {
+        Ok(_) => Outcome::value(),
+        Err(error) => Outcome {
+            kind: error.kind().to_string(),
+            shown: format!("{error} {error:?} {:?} {aws:?}", error.hint()),
+            retry_after: error.retry_after(),
+        },
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,11 +10,11 @@ use std::time::Duration;
 use common::{at, vault, world};
 use credchain_core::{Error, Kind, Provider as _, Reference, Result};
 use credchain_provider_vault::Vault;
-use credchain_tests::faults::{Behaviour, FakeHttp, Proxy, Reply, Request};
+use credchain_tests::faults::{
+    Behaviour, DEADLINE, FakeHttp, Outcome, Proxy, Reply, Request, Service, matrix,
+};
 use credchain_tests::servers::{OpenBao, fresh_secret};
 use serde_json::{Value, json};
-
-const DEADLINE: Duration = Duration::from_secs(1);
 
 /// What answers in time for the deadline.
 const PUNCTUAL: Duration = Duration::from_millis(1500);
@@ -52,6 +53,52 @@ fn page(status: u16) -> Reply {
 
 fn reason(status: u16) -> Reply {
     Reply::json(status, &json!({"errors": ["canary"]}))
+}
+
+/// The server that a token reads a KV v2 document from.
+#[derive(Clone)]
+struct Kv;
+
+impl Service for Kv {
+    fn fulfilled(&self, _: &Request) -> Reply {
+        let document = json!({"data": {"a": "b"}, "metadata": {"version": 1}});
+        Reply::json(200, &json!({ "data": document }))
+    }
+
+    fn failed(&self, status: u16, request: &Request) -> Reply {
+        match (status, request.path.as_str()) {
+            // The token itself is a right one.
+            (403, "/v1/auth/token/lookup-self") => Reply::json(200, r#"{"data":{}}"#),
+            (404, _) => Reply::json(404, r#"{"errors":[]}"#),
+            _ => reason(status),
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_fault_is_what_it_is_in_time_and_shows_nothing() {
+    let token = fresh_secret("token");
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults.tsv");
+    matrix(&Kv, &table, &["403"], async |stage| {
+        let mut settings = json!({"kv_version": 2, "max_size": "64KiB"});
+        if let Some(ca) = &stage.ca {
+            settings["ca"] = json!(ca);
+        }
+        let vault = asking(&stage.url, &token, settings);
+        match read(&vault).await {
+            Ok(_) => Outcome::value(),
+            Err(error) => {
+                let shown = format!("{error} {error:?} {:?} {vault:?}", error.hint());
+                assert!(!shown.contains(&token), "{shown}");
+                Outcome {
+                    kind: error.kind().to_string(),
+                    shown,
+                    retry_after: error.retry_after(),
+                }
+            }
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -1,12 +1,15 @@
 //! An HTTP server that answers as it is told, also wrongly.
 
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use super::authority::{Authority, Certificate};
 use super::link::{Connections, reset};
 
 /// How much of a request's head, and of its body, is read.
@@ -89,7 +92,7 @@ impl Reply {
 
 type Script = dyn Fn(&Request) -> Reply + Send + Sync;
 
-/// A scripted HTTP/1.1 server on loopback.
+/// A scripted HTTP/1.1 server on loopback, with or without TLS.
 ///
 /// It is no stand-in for a service that can be installed: use it for what a right server never
 /// does, and for services that have no server.
@@ -101,6 +104,7 @@ pub struct FakeHttp {
 
 struct Shared {
     script: Box<Script>,
+    tls: Option<Arc<ServerConfig>>,
     connections: Connections,
     requests: Mutex<Vec<Request>>,
 }
@@ -108,13 +112,27 @@ struct Shared {
 impl FakeHttp {
     /// Starts a server that asks the closure what to do about each request.
     pub fn start(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::listen(Box::new(script), None)
+    }
+
+    /// The same over TLS, with a certificate of this authority.
+    pub fn start_tls(
+        authority: &Authority,
+        certificate: Certificate,
+        script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen(Box::new(script), Some(authority.certify(certificate)))
+    }
+
+    fn listen(script: Box<Script>, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
         let address = listener
             .local_addr()
             .expect("a bound socket has an address");
         let shared = Arc::new(Shared {
-            script: Box::new(script),
+            script,
+            tls,
             connections: Connections::default(),
             requests: Mutex::default(),
         });
@@ -134,7 +152,12 @@ impl FakeHttp {
 
     /// Its base URL, without a slash at the end.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.shared.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}", self.address)
     }
 
     /// The requests so far, in the order in which they were read.
@@ -194,20 +217,36 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
+fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut reader = BufReader::new(stream.try_clone()?);
+    let socket = stream.try_clone()?;
+    match &shared.tls {
+        None => converse(stream, &socket, shared),
+        Some(config) => {
+            let tls = ServerConnection::new(config.clone()).map_err(io::Error::other)?;
+            let mut stream = StreamOwned::new(tls, stream);
+            let outcome = converse(&mut stream, &socket, shared);
+            stream.conn.send_close_notify();
+            drop(stream.flush());
+            outcome
+        }
+    }
+}
+
+/// Answers one request after the other; `socket` is what `stream` writes to in the end.
+fn converse(stream: impl Read + Write, socket: &TcpStream, shared: &Shared) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
     while let Some(request) = read_request(&mut reader)? {
         shared.requests().push(request.clone());
         let reply = (shared.script)(&request);
-        if !perform(&mut stream, &reply, &shared.connections)? {
+        if !perform(reader.get_mut(), &reply, socket, &shared.connections)? {
             break;
         }
     }
     Ok(())
 }
 
-fn read_request(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Request>> {
+fn read_request(reader: &mut BufReader<impl Read>) -> io::Result<Option<Request>> {
     let mut request = Request::default();
     let mut head = reader.take(MAX_REQUEST);
     let mut line = String::new();
@@ -236,7 +275,12 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Request>
 }
 
 /// Does what the reply says; `false` if the connection ends with it.
-fn perform(stream: &mut TcpStream, reply: &Reply, connections: &Connections) -> io::Result<bool> {
+fn perform(
+    stream: &mut (impl Read + Write),
+    reply: &Reply,
+    socket: &TcpStream,
+    connections: &Connections,
+) -> io::Result<bool> {
     match reply {
         Reply::Answer(status, headers, body) => {
             let mut answer = format!("HTTP/1.1 {status} -\r\n");
@@ -245,16 +289,18 @@ fn perform(stream: &mut TcpStream, reply: &Reply, connections: &Connections) -> 
             }
             answer.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
             stream.write_all(&[answer.as_bytes(), body].concat())?;
+            stream.flush()?;
             return Ok(true);
         }
         Reply::Raw(bytes) => stream.write_all(bytes)?,
         Reply::Truncated(body, sent) | Reply::Reset(body, sent) => {
             let part = body.get(..*sent).unwrap_or(body);
             stream.write_all(&[head(body.len()).as_bytes(), part].concat())?;
+            stream.flush()?;
             if matches!(reply, Reply::Reset(..)) {
                 // Until it has arrived, a reset would take back what was sent.
                 connections.sleep(SLOW);
-                reset(stream)?;
+                reset(socket)?;
             }
         }
         Reply::Oversized(length) => {
@@ -270,6 +316,7 @@ fn perform(stream: &mut TcpStream, reply: &Reply, connections: &Connections) -> 
                     break;
                 }
                 stream.write_all(&[byte])?;
+                stream.flush()?;
             }
         }
         // Ends when the client, or the server, does.

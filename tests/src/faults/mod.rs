@@ -4,9 +4,13 @@
 //! right server never does, and for services that have no server to install; that a client works
 //! with it shows nothing about the real service.
 
+mod authority;
 mod http;
 mod link;
+mod matrix;
 mod proxy;
 
+pub use self::authority::{Authority, Certificate};
 pub use self::http::{FakeHttp, Reply, Request};
+pub use self::matrix::{CANARY, DEADLINE, Outcome, Service, Stage, matrix, render};
 pub use self::proxy::{Behaviour, Proxy};
