@@ -1,37 +1,34 @@
 //! Systems whose keyring is not supported.
 
-use credchain_core::{Context, Error, Kind, Listed, Result, Secret};
+use credchain_core::{Capabilities, Context, Error, Kind, Listed, Result, Secret, async_trait};
 
-use crate::config::Settings;
+use crate::backend::Backend;
 use crate::place::Place;
+use crate::provider::CAPABILITIES;
 
 /// No keyring.
 #[derive(Debug)]
-pub(crate) struct Backend;
+pub(crate) struct Nowhere;
 
-#[expect(
-    clippy::unused_async,
-    clippy::needless_pass_by_value,
-    reason = "the same methods as where there is a keyring"
-)]
-impl Backend {
-    pub(crate) fn new(_: &Settings) -> Self {
-        Self
+#[async_trait]
+impl Backend for Nowhere {
+    fn capabilities(&self) -> Capabilities {
+        CAPABILITIES
     }
 
-    pub(crate) async fn read(&self, _: Place, _: &Context) -> Result<Secret> {
+    async fn read(&self, _: Place, _: &Context) -> Result<Secret> {
         Err(not_here())
     }
 
-    pub(crate) async fn write(&self, _: Place, _: Secret, _: &Context) -> Result<()> {
+    async fn write(&self, _: Place, _: Secret, _: &Context) -> Result<()> {
         Err(not_here())
     }
 
-    pub(crate) async fn delete(&self, _: Place, _: &Context) -> Result<()> {
+    async fn delete(&self, _: Place, _: &Context) -> Result<()> {
         Err(not_here())
     }
 
-    pub(crate) async fn list(&self, _: String, _: bool, _: &Context) -> Result<Vec<Listed>> {
+    async fn list(&self, _: String, _: bool, _: &Context) -> Result<Vec<Listed>> {
         Err(not_here())
     }
 }

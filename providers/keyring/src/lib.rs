@@ -1,18 +1,30 @@
 #![doc = include_str!("../README.md")]
 
+mod backend;
 mod config;
-#[cfg(not(target_os = "linux"))]
+#[cfg(windows)]
+mod credential_manager;
 mod elsewhere;
-#[cfg(target_os = "linux")]
 mod error;
+#[cfg(target_os = "macos")]
+mod keychain;
+#[cfg(target_os = "linux")]
+mod keyutils;
+mod message;
 mod place;
 mod provider;
-#[cfg(target_os = "linux")]
-mod request;
-#[cfg(target_os = "linux")]
+#[cfg(any(
+    target_os = "linux",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+))]
 mod secret_service;
-#[cfg(target_os = "linux")]
-mod session;
+#[cfg(any(target_os = "macos", test))]
+mod status;
+mod store;
+#[cfg(any(target_os = "linux", target_os = "macos", windows))]
+mod worker;
 
 use std::sync::Arc;
 

@@ -7,17 +7,15 @@ use credchain_core::{
     Secret, SetOptions, Setup, Version, async_trait,
 };
 
+use crate::backend::{self, Backend};
 use crate::config::Settings;
-#[cfg(not(target_os = "linux"))]
-use crate::elsewhere::Backend;
 use crate::place::Place;
-#[cfg(target_os = "linux")]
-use crate::secret_service::Backend;
 
 /// A keyring is written as a whole each time something in it changes, so it is no place for
 /// anything large.
 const MAX_VALUE: usize = 1 << 20;
 
+/// What the most able of the stores can do.
 pub(crate) const CAPABILITIES: Capabilities = Capabilities::read_only()
     .writable()
     .deletable()
@@ -32,7 +30,7 @@ pub struct Keyring(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     settings: Settings,
-    backend: Backend,
+    backend: Arc<dyn Backend>,
 }
 
 impl Keyring {
@@ -50,7 +48,7 @@ impl Keyring {
     }
 
     fn with(settings: Settings) -> Self {
-        let backend = Backend::new(&settings);
+        let backend = backend::of(&settings);
         Self(Arc::new(Inner { settings, backend }))
     }
 
@@ -67,7 +65,7 @@ impl Keyring {
 #[async_trait]
 impl Provider for Keyring {
     fn capabilities(&self) -> Capabilities {
-        CAPABILITIES
+        self.0.backend.capabilities()
     }
 
     async fn get(&self, reference: &Reference, cx: &Context) -> Result<Secret> {
@@ -86,8 +84,9 @@ impl Provider for Keyring {
             return Err(Error::unsupported("a condition for writing"));
         }
         let place = self.place(reference)?;
-        if value.expose().len() > MAX_VALUE {
-            let message = "a value in the keyring has at most 1 MiB";
+        let max = self.capabilities().max_value.unwrap_or(MAX_VALUE);
+        if value.expose().len() > max {
+            let message = format!("a value in this keyring has at most {max} bytes");
             return Err(
                 Error::new(Kind::Invalid, message).with_hint("keep it in a file or an `age` store")
             );

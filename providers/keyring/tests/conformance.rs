@@ -1,11 +1,16 @@
-//! The promises of every provider, kept by a real gnome-keyring.
+//! The promises of every provider, kept by a real gnome-keyring and by the real kernel.
 #![cfg(target_os = "linux")]
+
+mod keys;
 
 use std::sync::Arc;
 
+use credchain_conformance::Limits;
 use credchain_core::{Context, Environment};
 use credchain_provider_keyring::Keyring;
 use credchain_tests::servers::SecretService;
+
+use crate::keys::Keys;
 
 credchain_conformance::suite! {
     name: keyring,
@@ -14,4 +19,29 @@ credchain_conformance::suite! {
     context: |server: &SecretService| {
         Context::system().with_env(Environment::fixed(server.variables()))
     },
+}
+
+fn of_kernel() -> Limits {
+    Limits::none().refuses_values("the kernel keeps no empty key", <[u8]>::is_empty)
+}
+
+credchain_conformance::suite! {
+    name: keyutils_persistent,
+    start: || async { Keys::of("persistent") },
+    provider: |keys: &Keys| keys.link(),
+    limits: of_kernel(),
+}
+
+credchain_conformance::suite! {
+    name: keyutils_user,
+    start: || async { Keys::of("user") },
+    provider: |keys: &Keys| keys.link(),
+    limits: of_kernel(),
+}
+
+credchain_conformance::suite! {
+    name: keyutils_session,
+    start: || async { Keys::of("session") },
+    provider: |keys: &Keys| keys.link(),
+    limits: of_kernel(),
 }

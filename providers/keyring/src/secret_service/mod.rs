@@ -1,33 +1,33 @@
 //! The keyring of Linux desktops: the freedesktop.org Secret Service on the session bus.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+mod reply;
+mod request;
+mod session;
 
-use credchain_core::{Context, Listed, Result, Secret};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use credchain_core::{Capabilities, Context, Listed, Result, Secret, async_trait};
 use tokio::time::timeout;
 
+use self::request::{DefaultKeyring, Delete, List, Read, Request, Write};
+use self::session::{Sessions, address};
+use crate::backend::{Backend, patience};
 use crate::config::Settings;
 use crate::error::Failure;
 use crate::place::Place;
-use crate::request::{DefaultKeyring, Delete, List, Read, Request, Write};
-use crate::session::{Sessions, address};
-
-/// How long an answer may take that no person has to give.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// How long a person may take who is asked for the keyring's password.
-const PATIENCE_WITH_PEOPLE: Duration = Duration::from_mins(5);
+use crate::provider::CAPABILITIES;
+use crate::store::Store;
 
 /// A Secret Service, reached on first use.
 #[derive(Debug)]
-pub(crate) struct Backend {
+pub(crate) struct SecretService {
     explicit: bool,
     /// Whether it was there before: from then on, that it is not there is an outage.
     seen: AtomicBool,
     sessions: Sessions,
 }
 
-impl Backend {
+impl SecretService {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             explicit: settings.explicit,
@@ -36,38 +36,11 @@ impl Backend {
         }
     }
 
-    pub(crate) async fn read(&self, place: Place, cx: &Context) -> Result<Secret> {
-        self.answer(&Read(place), cx).await
-    }
-
-    pub(crate) async fn write(&self, place: Place, value: Secret, cx: &Context) -> Result<()> {
-        self.answer(&Write { place, value }, cx).await
-    }
-
-    pub(crate) async fn delete(&self, place: Place, cx: &Context) -> Result<()> {
-        self.answer(&Delete(place), cx).await
-    }
-
-    pub(crate) async fn list(
-        &self,
-        own: String,
-        everywhere: bool,
-        cx: &Context,
-    ) -> Result<Vec<Listed>> {
-        self.answer(&List { own, everywhere }, cx).await
-    }
-
     async fn answer<R: Request>(&self, request: &R, cx: &Context) -> Result<R::Answer> {
-        let patience = if cx.interactive() {
-            PATIENCE_WITH_PEOPLE
-        } else {
-            PATIENCE
-        };
-        let left = cx.remaining().map_or(patience, |left| left.min(patience));
-        let answer = timeout(left, self.ask(request, cx)).await;
+        let answer = timeout(patience(cx), self.ask(request, cx)).await;
         answer.unwrap_or(Err(Failure::Silent)).map_err(|failure| {
             let expected = self.explicit || self.seen.load(Ordering::Relaxed);
-            failure.into_error(expected)
+            failure.into_error(Store::SecretService, expected)
         })
     }
 
@@ -92,5 +65,28 @@ impl Backend {
             self.sessions.forget(&session);
         }
         answer
+    }
+}
+
+#[async_trait]
+impl Backend for SecretService {
+    fn capabilities(&self) -> Capabilities {
+        CAPABILITIES
+    }
+
+    async fn read(&self, place: Place, cx: &Context) -> Result<Secret> {
+        self.answer(&Read(place), cx).await
+    }
+
+    async fn write(&self, place: Place, value: Secret, cx: &Context) -> Result<()> {
+        self.answer(&Write { place, value }, cx).await
+    }
+
+    async fn delete(&self, place: Place, cx: &Context) -> Result<()> {
+        self.answer(&Delete(place), cx).await
+    }
+
+    async fn list(&self, own: String, everywhere: bool, cx: &Context) -> Result<Vec<Listed>> {
+        self.answer(&List { own, everywhere }, cx).await
     }
 }
