@@ -1,6 +1,7 @@
 //! The promises of every provider, kept by a real gnome-keyring and by the real kernel.
 #![cfg(target_os = "linux")]
 
+mod items;
 mod keys;
 
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use credchain_core::{Context, Environment};
 use credchain_provider_keyring::Keyring;
 use credchain_tests::servers::SecretService;
 
-use crate::keys::Keys;
+use crate::items::Items;
 
 credchain_conformance::suite! {
     name: keyring,
@@ -27,21 +28,21 @@ fn of_kernel() -> Limits {
 
 credchain_conformance::suite! {
     name: keyutils_persistent,
-    start: || async { Keys::of("persistent") },
-    provider: |keys: &Keys| keys.link(),
+    start: || async { keys::of("persistent") },
+    provider: |items: &Items| items.link(),
     limits: of_kernel(),
 }
 
 credchain_conformance::suite! {
     name: keyutils_user,
-    start: || async { Keys::of("user") },
-    provider: |keys: &Keys| keys.link(),
+    start: || async { keys::of("user") },
+    provider: |items: &Items| items.link(),
     limits: of_kernel(),
 }
 
 credchain_conformance::suite! {
     name: keyutils_session,
-    start: || async { Keys::of("session") },
-    provider: |keys: &Keys| keys.link(),
+    start: || async { keys::of("session") },
+    provider: |items: &Items| items.link(),
     limits: of_kernel(),
 }

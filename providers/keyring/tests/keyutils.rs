@@ -1,6 +1,7 @@
 //! The real kernel's keyrings, shared with `keyctl`, refused and filtered.
 #![cfg(target_os = "linux")]
 
+mod items;
 mod keyctl;
 mod keys;
 
@@ -14,7 +15,7 @@ use credchain_tests::servers::fresh_secret;
 use serde_json::json;
 
 use crate::keyctl::{Filter, adds, finds, in_own_session, keyctl, number_of, reads};
-use crate::keys::{Keys, setup};
+use crate::keys::setup;
 
 /// Far more than anything here takes that works.
 const LONG: Duration = Duration::from_mins(1);
@@ -52,8 +53,8 @@ async fn keyctl_and_we_share_one_key() {
     for (ring, spec) in [("user", "@u"), ("session", "@s")] {
         let spec = &number_of(spec);
         let service = fresh_secret("shared");
-        let keys = Keys::of_service(ring, &service);
-        let link = keys.link();
+        let items = keys::of_service(ring, &service);
+        let link = items.link();
         let description = format!("keyring:api_key@{service}");
 
         let ours = b"\0 \xff $HOME\n";
@@ -88,8 +89,8 @@ async fn keyctl_and_we_share_one_key() {
 #[tokio::test]
 async fn another_session_of_the_user_shares_the_persistent_keyring() {
     let service = fresh_secret("persistent");
-    let keys = Keys::of_service("persistent", &service);
-    let link = keys.link();
+    let items = keys::of_service("persistent", &service);
+    let link = items.link();
     set(&*link, "ours", b"value").await.unwrap();
     let script = "persistent=$(keyctl get_persistent @s) && \
         keyctl pipe $(keyctl search @s user \"keyring:ours@$1\") && \
@@ -117,9 +118,9 @@ async fn the_session_s_keyring_gets_no_links() {
     };
     let before = linked();
     for ring in ["persistent", "user"] {
-        let keys = Keys::of(ring);
-        set(&*keys.link(), "key", b"v").await.unwrap();
-        get(&*keys.link(), "key").await.unwrap();
+        let items = keys::of(ring);
+        set(&*items.link(), "key", b"v").await.unwrap();
+        get(&*items.link(), "key").await.unwrap();
     }
     assert_eq!(linked(), before);
 }
@@ -127,8 +128,8 @@ async fn the_session_s_keyring_gets_no_links() {
 #[tokio::test]
 async fn a_key_that_expires_is_not_found_and_can_be_set_again() {
     let service = fresh_secret("expiring");
-    let keys = Keys::of_service("user", &service);
-    let link = keys.link();
+    let items = keys::of_service("user", &service);
+    let link = items.link();
     set(&*link, "key", b"first").await.unwrap();
     let id = finds("@u", &format!("keyring:key@{service}"));
     assert!(keyctl(["timeout", &id, "1"]).status.success());
@@ -152,8 +153,8 @@ async fn a_key_that_expires_is_not_found_and_can_be_set_again() {
 #[tokio::test]
 async fn a_revoked_key_is_not_found_and_can_be_set_again() {
     let service = fresh_secret("revoked");
-    let keys = Keys::of_service("user", &service);
-    let link = keys.link();
+    let items = keys::of_service("user", &service);
+    let link = items.link();
     set(&*link, "key", b"first").await.unwrap();
     let id = finds("@u", &format!("keyring:key@{service}"));
     assert!(keyctl(["revoke", &id]).status.success());
@@ -168,8 +169,8 @@ async fn a_key_whose_permissions_refuse_us_is_denied_and_not_missing() {
     const UNSEEN: &str = "0x37010000";
     const FIXED: &str = "0x3b010000";
     let service = fresh_secret("denied");
-    let keys = Keys::of_service("user", &service);
-    let link = keys.link();
+    let items = keys::of_service("user", &service);
+    let link = items.link();
     let value = fresh_secret("value");
     set(&*link, "key", value.as_bytes()).await.unwrap();
     let id = finds("@u", &format!("keyring:key@{service}"));
@@ -193,8 +194,8 @@ async fn a_key_whose_permissions_refuse_us_is_denied_and_not_missing() {
 
 #[tokio::test]
 async fn a_key_holds_32767_bytes_and_never_none() {
-    let keys = Keys::of("user");
-    let link = keys.link();
+    let items = keys::of("user");
+    let link = items.link();
     let largest = vec![0xff; LARGEST];
     set(&*link, "key", &largest).await.unwrap();
     assert_eq!(link.capabilities().max_value, Some(LARGEST));
@@ -210,8 +211,8 @@ async fn a_key_holds_32767_bytes_and_never_none() {
 
 #[tokio::test]
 async fn nothing_that_does_not_last_counts_as_encrypted() {
-    let keys = Keys::of("user");
-    assert!(!keys.link().capabilities().encrypted);
+    let items = keys::of("user");
+    assert!(!items.link().capabilities().encrypted);
     let desktop = Keyring::of_service("demo");
     assert!(desktop.capabilities().encrypted);
 }
@@ -219,8 +220,8 @@ async fn nothing_that_does_not_last_counts_as_encrypted() {
 #[tokio::test]
 async fn other_services_are_listed_only_when_asked_for() {
     let service = fresh_secret("listed");
-    let keys = Keys::of_service("user", &service);
-    let link = keys.link();
+    let items = keys::of_service("user", &service);
+    let link = items.link();
     let (below, odd) = (format!("{service}/prod/c"), format!("{service}@x/d"));
     for path in ["b", "a%25", &below, &odd] {
         set(&*link, path, b"v").await.unwrap();
@@ -237,7 +238,7 @@ async fn other_services_are_listed_only_when_asked_for() {
         assert_eq!(paths, expected, "{prefix:?}");
     }
     // The keys of another keyring are not this one's.
-    let elsewhere = Keys::of_service("persistent", &service);
+    let elsewhere = keys::of_service("persistent", &service);
     let listed = elsewhere.link().list(None, &Context::system()).await;
     assert_eq!(listed.unwrap(), []);
 }
@@ -246,8 +247,8 @@ async fn other_services_are_listed_only_when_asked_for() {
 async fn deleting_a_key_uncovers_no_other() {
     let service = fresh_secret("covered");
     let (below, above) = (
-        Keys::of_service("user", &service),
-        Keys::of_service("session", &service),
+        keys::of_service("user", &service),
+        keys::of_service("session", &service),
     );
     set(&*below.link(), "key", b"below").await.unwrap();
     set(&*above.link(), "key", b"above").await.unwrap();
@@ -287,8 +288,8 @@ fn a_filter_of_system_calls_makes_the_keyring_absent_unless_it_was_asked_for() {
 async fn a_session_without_the_user_s_keyring_reads_it_all_the_same() {
     let service = fresh_secret("service");
     for ring in ["user", "persistent"] {
-        let keys = Keys::of_service(ring, &service);
-        set(&*keys.link(), "key", b"v").await.unwrap();
+        let items = keys::of_service(ring, &service);
+        set(&*items.link(), "key", b"v").await.unwrap();
         let mut run = keyctl::other_session("asks_for_a_key_in_another_world");
         run.env(SERVICE, &service).env(EXPECTED, ring);
         assert!(run.status().unwrap().success(), "{ring}");

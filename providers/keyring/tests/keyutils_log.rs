@@ -1,18 +1,17 @@
 //! That a key does not last is said once.
 #![cfg(target_os = "linux")]
 
+mod items;
 mod keys;
 
 use credchain_conformance::Warnings;
 use credchain_core::{Context, Provider as _, Secret, SetOptions};
 
-use crate::keys::Keys;
-
 #[tokio::test]
 async fn that_keys_are_gone_with_the_machine_is_said_at_the_first_write() {
     let warnings = Warnings::watch();
-    let keys = Keys::of("user");
-    let (link, cx) = (keys.link(), Context::system());
+    let items = keys::of("user");
+    let (link, cx) = (items.link(), Context::system());
     let place = "key".parse().unwrap();
     assert!(link.get(&place, &cx).await.is_err());
     assert_eq!(warnings.given(), [""; 0]);
