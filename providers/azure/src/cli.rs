@@ -13,9 +13,10 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 use zeroize::Zeroizing;
 
-use crate::error::{Failed, Failure, LOGIN, Problem};
+use crate::client::Ask;
+use crate::error::Failure;
+use crate::failed::{Failed, LOGIN, Problem};
 use crate::login::{seconds, until};
-use crate::session::Ask;
 use crate::token::Token;
 
 /// What the CLI is called.
@@ -25,7 +26,7 @@ const PROGRAMS: &[&str] = if cfg!(windows) { &["az.cmd"] } else { &["az"] };
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How much of its output is read.
-const MAX_OUTPUT: u64 = 64 << 10;
+const MAX_OUTPUT: usize = 64 << 10;
 
 /// A token of whoever is logged in; nothing if there is no Azure CLI.
 pub(crate) async fn token(ask: Ask<'_>) -> Result<Option<Token>, Problem> {
@@ -53,9 +54,8 @@ pub(crate) async fn token(ask: Ask<'_>) -> Result<Option<Token>, Problem> {
         .cx
         .remaining()
         .map_or(PATIENCE, |left| left.min(PATIENCE));
-    let output = match ask.cx.clock().timeout(left, run(command)).await {
-        Some(output) => output,
-        None => return Err(Failed::new(LOGIN, Failure::Late).into()),
+    let Some(output) = ask.cx.clock().timeout(left, run(command)).await else {
+        return Err(Failed::new(LOGIN, Failure::Late).into());
     };
     let output = output.ok_or_else(|| Failed::new(LOGIN, Failure::NoCli))?;
     let token = read(&output, ask.cx).map_err(|failure| Failed::new(LOGIN, failure))?;
@@ -67,9 +67,9 @@ async fn run(mut command: Command) -> Option<Zeroizing<Vec<u8>>> {
     let mut child = command.spawn().ok()?;
     let stdout = child.stdout.take()?;
     // As large as it may become, so that no smaller copy is left behind.
-    let mut output = Zeroizing::new(Vec::with_capacity(MAX_OUTPUT as usize + 64));
+    let mut output = Zeroizing::new(Vec::with_capacity(MAX_OUTPUT + 64));
     stdout
-        .take(MAX_OUTPUT)
+        .take(MAX_OUTPUT as u64)
         .read_to_end(&mut output)
         .await
         .ok()?;

@@ -1,29 +1,14 @@
 //! What `[providers.NAME]` with `type = "azure"` may say.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use credchain_core::{
     Context, CredentialSource, Error, Kind, Name, Result, Setting, Settings as Table, Setup, Shape,
 };
-use reqwest::Url;
 
-/// The clouds of Azure: what the host of a vault ends with, and where logins go.
-///
-/// The end of the host is also what a token is asked for.
-const CLOUDS: [(&str, &str); 3] = [
-    (PUBLIC, "https://login.microsoftonline.com"),
-    ("vault.azure.cn", "https://login.chinacloudapi.cn"),
-    (
-        "vault.usgovcloudapi.net",
-        "https://login.microsoftonline.us",
-    ),
-];
-
-const PUBLIC: &str = "vault.azure.net";
-
-/// The variable that names a vault if no setting does.
-const VAULT_VARIABLE: &str = "AZURE_KEYVAULT_URL";
+use crate::endpoint::Endpoints;
 
 /// Every key of the provider's table.
 pub const SETTINGS: &[Setting] = &[
@@ -116,21 +101,18 @@ const AUTH: &[Setting] = &[
 /// Settings that are known to be right.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    vault: Option<Url>,
-    explicit: bool,
+    pub(crate) endpoints: Endpoints,
     pub(crate) prefix: String,
     /// With its placeholders.
     pub(crate) path: String,
     pub(crate) auth: Auth,
-    resource: Option<Url>,
-    authority: Option<Url>,
     pub(crate) ca: Option<PathBuf>,
     pub(crate) purge: bool,
     pub(crate) max_connections: usize,
 }
 
 /// How to log in.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Auth {
     pub(crate) method: Method,
     pub(crate) tenant: Option<String>,
@@ -152,124 +134,27 @@ pub(crate) enum Method {
     AzureCli,
 }
 
-/// Where to ask, where to log in, and for what.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    /// The vault's address, without a path.
-    pub(crate) vault: Url,
-    /// What a token is asked for, without a slash at the end.
-    pub(crate) resource: String,
-    pub(crate) authority: Url,
-}
-
-impl Target {
-    /// The vault's name, or what stands in its place.
-    pub(crate) fn name(&self) -> &str {
-        let host = self.vault.host_str().unwrap_or_default();
-        host.split('.').next().unwrap_or_default()
-    }
-}
-
 impl Settings {
     pub(crate) fn new(setup: &Setup) -> Result<Self> {
         let table = &setup.settings;
         let expanded =
             |key| Ok::<_, Error>(table.text(key)?.map(|text| setup.project.expand(text)));
-        let url = |key: &str| -> Result<Option<Url>> {
-            let address = table.text(key)?;
-            address
-                .map(|address| server(&format!("setting `{key}`"), address))
-                .transpose()
-        };
         let connections = table.integer("max_connections")?;
-        let settings = Self {
-            vault: expanded("vault")?
-                .map(|vault| vault_address("setting `vault`", &vault))
-                .transpose()?,
-            explicit: setup.explicit,
+        Ok(Self {
+            endpoints: Endpoints::new(setup)?,
             prefix: expanded("prefix")?.unwrap_or_default(),
             path: table
                 .text("path")?
                 .unwrap_or("{project}/{profile}")
                 .to_owned(),
             auth: Auth::new(setup)?,
-            resource: url("resource")?,
-            authority: url("authority")?,
             ca: table.path("ca")?.map(|ca| setup.project.base().join(ca)),
             purge: table.bool("purge")?.unwrap_or(false),
             max_connections: connections
                 .and_then(|number| usize::try_from(number).ok())
                 .filter(|number| *number > 0)
                 .unwrap_or(DEFAULT_CONNECTIONS),
-        };
-        if let Some(vault) = &settings.vault {
-            settings.resource_of(vault)?;
-        }
-        Ok(settings)
-    }
-
-    /// Where to ask and to log in, by the settings, else by the environment.
-    pub(crate) fn target(&self, cx: &Context) -> Result<Target> {
-        let named = cx.env().text(VAULT_VARIABLE);
-        let vault = match (&self.vault, named) {
-            (Some(vault), _) => vault.clone(),
-            (None, Some(named)) => vault_address(&format!("`{VAULT_VARIABLE}`"), &named)?,
-            (None, None) => return Err(self.no_vault()),
-        };
-        let (resource, cloud) = self.resource_of(&vault)?;
-        let variable = "AZURE_AUTHORITY_HOST";
-        let authority = match (&self.authority, cx.env().text(variable)) {
-            (Some(authority), _) => authority.clone(),
-            (None, Some(authority)) => server(&format!("`{variable}`"), &authority)?,
-            (None, None) => server("the cloud's authority", cloud)?,
-        };
-        Ok(Target {
-            vault,
-            resource,
-            authority,
         })
-    }
-
-    /// What a token for this vault is asked for, and where.
-    ///
-    /// SECURITY: a token opens every vault that its owner may open, so it goes to no server but
-    /// those of the service that it is for, and to this machine.
-    fn resource_of(&self, vault: &Url) -> Result<(String, &'static str)> {
-        let host = vault.host_str().unwrap_or_default();
-        let below = |domain: &str| {
-            let name = host
-                .strip_suffix(domain)
-                .and_then(|name| name.strip_suffix('.'));
-            name.is_some_and(|name| !name.is_empty())
-        };
-        let (_, public) = CLOUDS[0];
-        if let Some(resource) = &self.resource {
-            if !below(resource.host_str().unwrap_or_default()) && !is_loopback(vault) {
-                return Err(wrong(format!("`{host}` is not below setting `resource`")).with_hint(
-                    "a token for one service is not shown to another; look at `vault` and `resource`",
-                ));
-            }
-            return Ok((trimmed(resource), public));
-        }
-        let mut clouds = CLOUDS.iter();
-        match clouds.find(|(domain, _)| below(domain)) {
-            Some((domain, authority)) => Ok((format!("https://{domain}"), *authority)),
-            None if is_loopback(vault) => Ok((format!("https://{PUBLIC}"), public)),
-            None => Err(wrong(format!("`{host}` is no Key Vault of a known cloud")).with_hint(
-                "a vault's host looks like `NAME.vault.azure.net`; `resource` and `authority` describe a cloud of its own",
-            )),
-        }
-    }
-
-    fn no_vault(&self) -> Error {
-        let kind = if self.explicit {
-            Kind::Misconfigured
-        } else {
-            Kind::Absent
-        };
-        Error::new(kind, "no vault is named").with_hint(format!(
-            "set `vault = \"NAME\"` for this provider, or the variable `{VAULT_VARIABLE}`"
-        ))
     }
 }
 
@@ -328,6 +213,19 @@ impl Auth {
     }
 }
 
+impl fmt::Debug for Auth {
+    // Without the source: what it holds, others have to hide.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth")
+            .field("method", &self.method)
+            .field("tenant", &self.tenant)
+            .field("client_id", &self.client_id)
+            .field("client_secret", &self.client_secret)
+            .field("token_file", &self.token_file)
+            .finish_non_exhaustive()
+    }
+}
+
 fn id(setting: Option<&String>, variable: &str, cx: &Context) -> Result<Option<String>> {
     match setting.cloned().or_else(|| cx.env().text(variable)) {
         Some(text) if !is_id(&text) => Err(wrong(format!(
@@ -342,57 +240,6 @@ fn is_id(text: &str) -> bool {
     let taken = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
     let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
     begins && text.len() <= 253 && text.chars().all(taken)
-}
-
-/// The address of a vault that is given by it or by its name alone.
-fn vault_address(named: &str, vault: &str) -> Result<Url> {
-    if vault.contains("://") {
-        return server(named, vault);
-    }
-    let taken = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    if vault.is_empty() || vault.len() > 24 || !vault.chars().all(taken) {
-        return Err(
-            wrong(format!("{named} is neither a vault's name nor an address")).with_hint(
-                "it looks like `pipeline-prod` or `https://pipeline-prod.vault.azure.net`",
-            ),
-        );
-    }
-    server(named, &format!("https://{vault}.{PUBLIC}"))
-}
-
-/// A server that secrets go to: a scheme and a host, and nothing else.
-pub(crate) fn server(named: &str, address: &str) -> Result<Url> {
-    let plain = || {
-        wrong(format!(
-            "{named} must be `https://`, a host and perhaps a port"
-        ))
-    };
-    let url = Url::parse(address).map_err(|_| plain())?;
-    // A user's name in an address would be a secret in a place that is shown.
-    let bare = url.username().is_empty() && url.password().is_none() && url.query().is_none();
-    let host = url.host_str().is_some_and(|host| !host.is_empty());
-    if !bare || !host || url.path() != "/" || url.fragment().is_some() {
-        return Err(plain());
-    }
-    match url.scheme() {
-        "https" => Ok(url),
-        // SECURITY: over `http://` everybody on the way reads what is sent.
-        "http" if is_loopback(&url) => Ok(url),
-        _ => Err(plain()),
-    }
-}
-
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let plain = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || plain
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
-fn trimmed(url: &Url) -> String {
-    url.as_str().trim_end_matches('/').to_owned()
 }
 
 pub(crate) fn wrong(message: impl Into<String>) -> Error {
@@ -417,63 +264,10 @@ mod tests {
         Context::system().with_env(Environment::fixed(variables.iter().copied()))
     }
 
-    fn target(table: serde_json::Value) -> (String, String, String) {
-        let target = settings(table).unwrap().target(&world(&[])).unwrap();
-        let (vault, authority) = (trimmed(&target.vault), trimmed(&target.authority));
-        (vault, target.resource, authority)
-    }
-
-    #[test]
-    fn a_vault_is_named_or_addressed_and_its_host_tells_the_cloud() {
-        for (vault, host, resource, authority) in [
-            (
-                "app-{profile}",
-                "app-prod.vault.azure.net",
-                "vault.azure.net",
-                "login.microsoftonline.com",
-            ),
-            (
-                "https://a.vault.azure.net/",
-                "a.vault.azure.net",
-                "vault.azure.net",
-                "login.microsoftonline.com",
-            ),
-            (
-                "https://a.vault.azure.cn",
-                "a.vault.azure.cn",
-                "vault.azure.cn",
-                "login.chinacloudapi.cn",
-            ),
-            (
-                "https://a.vault.usgovcloudapi.net",
-                "a.vault.usgovcloudapi.net",
-                "vault.usgovcloudapi.net",
-                "login.microsoftonline.us",
-            ),
-        ] {
-            let expected = [host, resource, authority].map(|host| format!("https://{host}"));
-            let (vault, resource, authority) = target(json!({"vault": vault}));
-            assert_eq!([vault, resource, authority], expected);
-        }
-        let local = target(json!({"vault": "http://127.0.0.1:8080"}));
-        assert_eq!(local.1, "https://vault.azure.net");
-    }
-
     #[test]
     fn every_mistake_is_misconfigured() {
         let secret = json!({"credential": "secret"});
         for table in [
-            json!({"vault": ""}),
-            json!({"vault": "a b"}),
-            json!({"vault": "http://a.vault.azure.net"}),
-            json!({"vault": "https://user:canary@a.vault.azure.net"}),
-            json!({"vault": "https://a.vault.azure.net/canary"}),
-            json!({"vault": "https://vault.azure.net"}),
-            json!({"vault": "https://vault.azure.net.example.com"}),
-            json!({"vault": "https://avault.azure.net"}),
-            json!({"vault": "https://example.com"}),
-            json!({"vault": "https://example.com", "resource": "https://vault.azure.net"}),
-            json!({"vault": "a", "authority": "http://login.example.com"}),
             json!({"auth": {"method": "magic"}}),
             json!({"auth": {"tenant": "../canary"}}),
             json!({"auth": {"tenant": "-canary"}}),
@@ -488,40 +282,6 @@ mod tests {
     }
 
     #[test]
-    fn a_cloud_of_its_own_is_described_by_resource_and_authority() {
-        let table = json!({
-            "vault": "https://a.vault.local.stack.example",
-            "resource": "https://vault.local.stack.example",
-            "authority": "https://login.stack.example",
-        });
-        let (_, resource, authority) = target(table);
-        assert_eq!(resource, "https://vault.local.stack.example");
-        assert_eq!(authority, "https://login.stack.example");
-    }
-
-    #[test]
-    fn the_environment_names_what_the_settings_do_not() {
-        let unset = settings(json!({})).unwrap();
-        let variables = [
-            ("AZURE_KEYVAULT_URL", "https://b.vault.azure.net/"),
-            ("AZURE_AUTHORITY_HOST", "https://login.example.com/"),
-            ("AZURE_TENANT_ID", "contoso.example.com"),
-        ];
-        let target = unset.target(&world(&variables)).unwrap();
-        assert_eq!(target.vault.host_str(), Some("b.vault.azure.net"));
-        assert_eq!(target.name(), "b");
-        assert_eq!(target.authority.host_str(), Some("login.example.com"));
-        let tenant = unset.auth.tenant(&world(&variables)).unwrap();
-        assert_eq!(tenant.as_deref(), Some("contoso.example.com"));
-        let odd = [("AZURE_TENANT_ID", "a/b")];
-        assert!(unset.auth.tenant(&world(&odd)).is_err());
-        let missing = unset.target(&world(&[])).unwrap_err();
-        assert_eq!(missing.kind(), Kind::Misconfigured);
-        let bare = Settings::new(&Setup::new(LinkName::literal("azure"))).unwrap();
-        assert_eq!(bare.target(&world(&[])).unwrap_err().kind(), Kind::Absent);
-    }
-
-    #[test]
     fn the_method_follows_from_what_is_given() {
         let method = |auth| settings(json!({"auth": auth})).unwrap().auth.method;
         assert_eq!(method(json!({})), Method::Default);
@@ -529,5 +289,17 @@ mod tests {
         assert_eq!(method(secret), Method::ClientSecret);
         let file = json!({"token_file": "token"});
         assert_eq!(method(file), Method::WorkloadIdentity);
+    }
+
+    #[test]
+    fn the_environment_says_who_the_settings_do_not() {
+        let auth = settings(json!({})).unwrap().auth;
+        let tenant = |tenant| auth.tenant(&world(&[("AZURE_TENANT_ID", tenant)]));
+        let told = tenant("contoso.example.com").unwrap();
+        assert_eq!(told.as_deref(), Some("contoso.example.com"));
+        assert_eq!(tenant("a/b").unwrap_err().kind(), Kind::Misconfigured);
+        let set = settings(json!({"auth": {"tenant": "set"}})).unwrap().auth;
+        let told = set.tenant(&world(&[("AZURE_TENANT_ID", "other")]));
+        assert_eq!(told.unwrap().as_deref(), Some("set"));
     }
 }

@@ -11,7 +11,8 @@ use reqwest::header::{HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{Certificate, RequestBuilder, redirect};
 use zeroize::Zeroizing;
 
-use crate::error::{Failed, Failure};
+use crate::error::Failure;
+use crate::failed::Failed;
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(5);

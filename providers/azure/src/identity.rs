@@ -2,8 +2,8 @@
 
 use credchain_core::{Identity, Result};
 
-use crate::error::Problem;
-use crate::session::Ask;
+use crate::client::Ask;
+use crate::failed::Problem;
 
 pub(crate) async fn identity(ask: Ask<'_>) -> Result<Identity, Problem> {
     let (token, _) = ask.token().await?;

@@ -2,10 +2,13 @@
 
 mod address;
 mod cli;
+mod client;
 mod config;
 mod document;
+mod endpoint;
 mod error;
 mod escape;
+mod failed;
 mod http;
 mod identity;
 mod login;

@@ -13,10 +13,12 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::cli;
-use crate::config::{Method, is_loopback, wrong};
-use crate::error::{Failed, Failure, LOGIN, Problem};
+use crate::client::Ask;
+use crate::config::{Method, wrong};
+use crate::endpoint::is_loopback;
+use crate::error::Failure;
+use crate::failed::{Failed, LOGIN, Problem};
 use crate::http::{self, Answer};
-use crate::session::Ask;
 use crate::token::Token;
 use crate::wire::refused_login;
 

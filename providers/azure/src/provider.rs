@@ -10,11 +10,12 @@ use credchain_core::{
 use futures_util::{StreamExt as _, stream};
 
 use crate::address::{Address, checked, locate, version};
+use crate::client::Ask;
 use crate::config::Settings;
 use crate::document::field;
-use crate::error::Problem;
+use crate::failed::Problem;
 use crate::identity;
-use crate::session::{Ask, Session, Sessions};
+use crate::session::{Session, Sessions};
 use crate::vault::{self, MAX_VALUE, Stored};
 
 pub(crate) const CAPABILITIES: Capabilities = Capabilities::read_only()
@@ -210,9 +211,9 @@ impl Provider for Azure {
         let whole = self.whole(reference, cx).await?;
         let secret = part(&whole.secret, reference)?;
         let mut description = Description::default();
-        description.version = secret.meta().version.clone();
-        description.created = secret.meta().created;
-        description.expires = secret.meta().expires;
+        let meta = secret.meta();
+        description.version.clone_from(&meta.version);
+        (description.created, description.expires) = (meta.created, meta.expires);
         description.metadata = whole.tags;
         Ok(description)
     }

@@ -7,9 +7,10 @@ mod write;
 use reqwest::Url;
 
 use crate::address::Address;
-use crate::error::{Failed, Failure, Problem};
+use crate::client::{Ask, Call};
+use crate::error::Failure;
+use crate::failed::{Failed, Problem};
 use crate::http::Answer;
-use crate::session::{Ask, Call};
 use crate::wire::{Item, Page};
 
 pub(crate) use self::history::{disable, versions};

@@ -8,8 +8,9 @@ use zeroize::Zeroizing;
 
 use super::{LIST, SECRETS, SET, get};
 use crate::address::{Address, of_id};
-use crate::error::{Failed, Failure, Problem};
-use crate::session::{Ask, Call};
+use crate::client::{Ask, Call};
+use crate::error::Failure;
+use crate::failed::{Failed, Problem};
 use crate::wire::Item;
 
 /// All versions, newest first.

@@ -6,8 +6,9 @@ use credchain_core::{Listed, Result, Secret};
 
 use super::{GET, LIST, SECRETS, parsed};
 use crate::address::{Address, of_id, reference_to};
-use crate::error::{Failed, Failure, Problem};
-use crate::session::{Ask, Call};
+use crate::client::{Ask, Call};
+use crate::error::Failure;
+use crate::failed::{Failed, Problem};
 use crate::wire::{Attributes, Bundle};
 
 /// A value with what is stored beside it.

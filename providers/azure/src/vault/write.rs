@@ -8,8 +8,9 @@ use zeroize::Zeroizing;
 
 use super::{DELETE, PURGE, SET, get, parsed};
 use crate::address::{Address, of_id};
-use crate::error::{Failed, Failure, Problem};
-use crate::session::{Ask, Call};
+use crate::client::{Ask, Call};
+use crate::error::Failure;
+use crate::failed::{Failed, Problem};
 use crate::wire::{Item, Put};
 
 /// How long to wait before asking again whether a deletion is complete.
@@ -40,10 +41,10 @@ pub(crate) async fn set(
         let message = format!("a secret of Key Vault has at most {MAX_TAGS} tags");
         return Err(Error::new(Kind::Invalid, message).into());
     }
-    if options.idempotency_key.is_some() {
-        if let Some(version) = same(ask, address, value).await? {
-            return Ok(version);
-        }
+    if options.idempotency_key.is_some()
+        && let Some(version) = same(ask, address, value).await?
+    {
+        return Ok(version);
     }
     let put = Put {
         value: text,

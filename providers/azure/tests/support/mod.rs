@@ -3,6 +3,7 @@
 
 #![allow(
     dead_code,
+    unused_imports,
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "each test binary uses a part of this, and panics as tests do"
@@ -19,7 +20,7 @@ use credchain_provider_azure::Azure;
 use serde_json::{Value, json};
 
 pub(crate) use self::entra::{FakeEntra, TENANT, form};
-pub(crate) use self::vault::{FakeKeyVault, refusal};
+pub(crate) use self::vault::{FakeKeyVault, challenge, refusal};
 
 /// The application that the tests log in as.
 pub(crate) const CLIENT: &str = "11111111-2222-3333-4444-555555555555";
