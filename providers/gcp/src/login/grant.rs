@@ -277,6 +277,8 @@ fn posted(request: RequestBuilder, form: &Zeroizing<String>) -> RequestBuilder {
 
 #[cfg(test)]
 mod tests {
+    use credchain_core::Kind;
+
     use super::*;
 
     #[test]
@@ -289,6 +291,20 @@ mod tests {
     fn a_token_that_cannot_be_sent_is_not_sent() {
         assert!(bearer(&Secret::new("a\nb")).is_err());
         assert!(bearer(&Secret::new("abc")).unwrap().is_sensitive());
+    }
+
+    #[tokio::test]
+    async fn a_machine_of_nobody_known_has_no_login_and_a_named_one_is_an_outage() {
+        let http = Http::new(None).await.unwrap();
+        for (named, kind) in [(false, Kind::Unauthenticated), (true, Kind::Unavailable)] {
+            // Nobody listens on the port of a listener that is gone.
+            let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let base = format!("http://{}", gone.local_addr().unwrap());
+            drop(gone);
+            let metadata = Metadata { base, named };
+            let failed = metadata.token(&http, &Context::system()).await;
+            assert_eq!(failed.err().unwrap().kind(), kind);
+        }
     }
 
     #[test]
