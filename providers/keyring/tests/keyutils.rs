@@ -12,6 +12,7 @@ use credchain_core::{
 };
 use credchain_provider_keyring::Keyring;
 use credchain_tests::servers::fresh_secret;
+use keyring_core::api::CredentialStoreApi as _;
 use serde_json::json;
 
 use crate::keyctl::{Filter, adds, finds, in_own_session, keyctl, number_of, reads};
@@ -100,6 +101,18 @@ async fn another_session_of_the_user_shares_the_persistent_keyring() {
     assert_eq!(get(&*link, "theirs").await.unwrap(), b"theirs");
     let cx = Context::system();
     link.delete(&place("theirs"), &cx).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_keyring_crates_and_we_share_one_key() {
+    let service = fresh_secret("crates");
+    let items = keys::of_service("persistent", &service);
+    let link = items.link();
+    set(&*link, "me@example.com", b"ours").await.unwrap();
+    // They need a login session.
+    let mut run = keyctl::other_session("asks_as_the_keyring_crates_do");
+    assert!(run.env(SERVICE, &service).status().unwrap().success());
+    assert_eq!(get(&*link, "me@example.com").await.unwrap(), b"theirs");
 }
 
 #[tokio::test]
@@ -318,4 +331,15 @@ async fn asks_for_a_key_in_another_world() {
             assert!(error.hint().is_some_and(|hint| hint.contains("seccomp")));
         }
     }
+}
+
+#[test]
+#[ignore = "a test above starts it, in a session of its own"]
+fn asks_as_the_keyring_crates_do() {
+    let env = Context::system().env().clone();
+    let service = env.text(SERVICE).expect("it is told which");
+    let store = linux_keyutils_keyring_store::Store::new().unwrap();
+    let entry = store.build(&service, "me@example.com", None).unwrap();
+    assert_eq!(entry.get_secret().unwrap(), b"ours");
+    entry.set_secret(b"theirs").unwrap();
 }

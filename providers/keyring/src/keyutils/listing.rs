@@ -21,14 +21,18 @@ const TYPE: &str = " user      keyring:";
 
 /// The places of all keys that this program may see, in whichever keyring they are.
 pub(super) fn places() -> Result<Vec<Place>, Failure> {
+    Ok(places_in(&table(TABLE)?))
+}
+
+fn table(path: &str) -> Result<Vec<u8>, Failure> {
     let mut table = Vec::new();
-    let read = File::open(TABLE).and_then(|file| file.take(MAX_TABLE).read_to_end(&mut table));
+    let read = File::open(path).and_then(|file| file.take(MAX_TABLE).read_to_end(&mut table));
     // There always is a key: the keyring through which the others were reached. Where the table
     // has none it is hidden, and that is not the same as "no keys".
     if read.is_err() || table.is_empty() {
         return Err(Failure::Hidden);
     }
-    Ok(places_in(&table))
+    Ok(table)
 }
 
 fn places_in(table: &[u8]) -> Vec<Place> {
@@ -52,6 +56,15 @@ fn places_in(table: &[u8]) -> Vec<Place> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_that_is_hidden_is_not_taken_for_an_empty_one() {
+        // What containers put in its place, and what is there without `/proc`.
+        for hidden in ["/dev/null", "/no/such/file"] {
+            assert_eq!(table(hidden), Err(Failure::Hidden));
+        }
+        assert!(table(TABLE).is_ok());
+    }
 
     #[test]
     fn only_keys_with_a_value_and_a_name_of_ours_are_found() {
