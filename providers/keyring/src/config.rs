@@ -122,7 +122,7 @@ impl Ring {
     pub(crate) const fn lasts(self) -> &'static str {
         match self {
             Self::Persistent => "it has not been used for some days, or the machine stops",
-            Self::User => "the user has logged out everywhere, or the machine stops",
+            Self::User => "the user's last process ends, or the machine stops",
             Self::Session => "this login session ends",
         }
     }

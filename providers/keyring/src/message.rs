@@ -69,7 +69,7 @@ fn keyutils(failure: &Failure) -> Option<(&'static str, &'static str)> {
         ),
         Failure::NoPersistent => (
             "the kernel has no persistent keyrings",
-            "set `keyring = \"user\"`, whose keys last until the user has logged out everywhere",
+            "set `keyring = \"user\"`, whose keys last as long as the user has processes",
         ),
         Failure::Hidden => (
             "the kernel does not show which keys there are",
