@@ -1,8 +1,11 @@
 //! Questions to Key Vault, with a login. Knows HTTP, and nothing of what is stored.
 
-use credchain_core::Context;
+use std::sync::atomic::Ordering;
+
+use credchain_core::{Context, Result};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Method, Url};
+use tokio::sync::MutexGuard;
 use zeroize::Zeroizing;
 
 use crate::config::Settings;
@@ -10,7 +13,7 @@ use crate::error::Failure;
 use crate::failed::{Failed, Problem};
 use crate::http::{self, Answer};
 use crate::login;
-use crate::session::Session;
+use crate::session::{Login, Session};
 use crate::token::Token;
 use crate::wire::refusal;
 
@@ -58,23 +61,43 @@ impl<'a> Call<'a> {
 impl Ask<'_> {
     /// Logs in if need be; and whether this was the moment of it.
     pub(crate) async fn token(&self) -> Result<(Token, bool), Problem> {
-        let held = async { Ok(self.session.token.lock().await) };
-        let mut held = self.cx.in_time(held).await?;
+        let session = self.session;
+        let seen = session.refusals.load(Ordering::SeqCst);
+        let mut login = self.login().await?;
         let now = self.cx.clock().now();
-        if let Some(token) = held.as_ref().filter(|token| token.is_fresh(now)) {
+        if let Some(token) = login.token.as_ref().filter(|token| token.is_fresh(now)) {
             return Ok((token.clone(), false));
+        }
+        // Whoever waited for a login that was refused takes that for an answer: a hundred who
+        // each try again would lock the account.
+        let refused = login.refused.as_ref();
+        let refused = refused.filter(|_| session.refusals.load(Ordering::SeqCst) != seen);
+        if let Some(refused) = refused {
+            return Err(refused.clone());
         }
         match Box::pin(login::token(*self)).await {
             Ok(token) => {
-                *held = Some(token.clone());
+                login.token = Some(token.clone());
+                login.refused = None;
                 Ok((token, true))
             }
             // Entra being in trouble is no reason to stop before the old token's end.
-            Err(problem) => match held.as_ref().filter(|token| token.is_good(now)) {
-                Some(token) if problem.kind().is_transient() => Ok((token.clone(), false)),
-                _ => Err(problem),
-            },
+            Err(problem) if problem.kind().is_transient() => {
+                let held = login.token.as_ref().filter(|token| token.is_good(now));
+                held.map(|token| (token.clone(), false)).ok_or(problem)
+            }
+            Err(problem) => {
+                login.refused = Some(problem.clone());
+                session.refusals.fetch_add(1, Ordering::SeqCst);
+                Err(problem)
+            }
         }
+    }
+
+    /// The turn to log in.
+    async fn login(&self) -> Result<MutexGuard<'_, Login>> {
+        let turn = async { Ok(self.session.login.lock().await) };
+        self.cx.in_time(turn).await
     }
 
     /// The address of something in the vault; the parts are known to be harmless.
@@ -92,7 +115,7 @@ impl Ask<'_> {
         if answer.status != 401 || fresh {
             return self.accepted(call.action, answer, &token);
         }
-        self.forget(&token).await;
+        self.forget(&token).await?;
         let (token, _) = self.token().await?;
         let answer = self.once(&call, &token).await?;
         self.accepted(call.action, answer, &token)
@@ -163,11 +186,10 @@ impl Ask<'_> {
     }
 
     /// Logs in anew next time, unless somebody did meanwhile.
-    async fn forget(&self, token: &Token) {
-        let mut held = self.session.token.lock().await;
-        if held.as_ref().is_some_and(|held| held.is(token)) {
-            *held = None;
-        }
+    async fn forget(&self, token: &Token) -> Result<()> {
+        let mut login = self.login().await?;
+        login.token.take_if(|held| held.is(token));
+        Ok(())
     }
 }
 

@@ -109,6 +109,10 @@ impl Failed {
 
     fn message(&self) -> String {
         let action = self.action;
+        let asked = match action {
+            LOGIN => "the login".to_owned(),
+            action => format!("`{action}`"),
+        };
         match &self.failure {
             Failure::Vault(404, code, _) if code == "SecretNotFound" => "no such secret".into(),
             Failure::Vault(_, _, Some(inner)) if inner == "SecretDisabled" => {
@@ -143,22 +147,20 @@ impl Failed {
                 format!("the service of managed identities answered with HTTP status {status}")
             }
             Failure::Status(status) => format!(
-                "`{action}` was answered with HTTP status {status}, by something that is not Azure"
+                "{asked} was answered with HTTP status {status}, by something that is not Azure"
             ),
-            Failure::Silence => format!("no answer to `{action}`"),
+            Failure::Silence => format!("no answer to {asked}"),
             Failure::Certificate => {
-                format!(
-                    "the server that was asked to `{action}` shows a certificate that is not trusted"
-                )
+                format!("the server of {asked} shows a certificate that is not trusted")
             }
-            Failure::Late => format!("`{action}` was not answered within the time allowed"),
-            Failure::Unreadable => format!("the answer to `{action}` cannot be understood"),
-            Failure::TooLarge => format!("the answer to `{action}` is larger than any should be"),
+            Failure::Late => format!("{asked} was not answered within the time allowed"),
+            Failure::Unreadable => format!("the answer to {asked} cannot be understood"),
+            Failure::TooLarge => format!("the answer to {asked} is larger than any should be"),
             Failure::OtherResource => {
-                format!("the server that was asked to `{action}` wants a token of another service")
+                format!("the server of {asked} wants a token of another service")
             }
             Failure::Elsewhere => {
-                format!("the answer to `{action}` goes on at another server, which was not asked")
+                format!("the answer to {asked} goes on at another server, which was not asked")
             }
             Failure::NoLogin => "there is no way to log in to Azure".into(),
             Failure::NoCli => "the Azure CLI gave no token".into(),
@@ -199,6 +201,9 @@ impl Failed {
             (Kind::Misconfigured, _) => "look at `vault`".into(),
             (Kind::Unavailable, Failure::Status(..500) | Failure::Unreadable) => {
                 "look at `vault` and `authority`, and at proxies on the way".into()
+            }
+            (_, Failure::Silence) => {
+                "look at the network, and at `vault` and `authority`".into()
             }
             (Kind::Unavailable, Failure::Elsewhere) => "look at proxies on the way".into(),
             (_, Failure::Certificate) => {

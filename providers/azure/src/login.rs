@@ -64,8 +64,11 @@ async fn by_what_is_there(ask: Ask<'_>) -> Result<Token, Problem> {
     if ask.cx.env().text("AZURE_CLIENT_SECRET").is_some() {
         return by_secret(ask).await;
     }
-    if let Some(source) = assertion_source(ask)? {
-        return by_assertion(ask, source).await;
+    match assertion_source(ask)? {
+        // A job may have the address for something else than Azure.
+        Some(Assertion::GitHub(..)) if !is_application_named(ask)? => {}
+        Some(source) => return by_assertion(ask, source).await,
+        None => {}
     }
     if let Some(request) = app_service(ask)? {
         return by_identity(ask, request).await;
@@ -129,16 +132,17 @@ fn assertion_source(ask: Ask<'_>) -> Result<Option<Assertion>> {
     let (Some(address), Some(key)) = (address, env.text("ACTIONS_ID_TOKEN_REQUEST_TOKEN")) else {
         return Ok(None);
     };
-    // A job may have this address for something else than Azure.
-    if auth.client_id(ask.cx)?.is_none() || auth.tenant(ask.cx)?.is_none() {
-        return Ok(None);
-    }
     let mut url = Url::parse(&address)
         .ok()
         .filter(|url| url.scheme() == "https" || is_loopback(url))
         .ok_or_else(|| wrong("`ACTIONS_ID_TOKEN_REQUEST_URL` must be `https://`"))?;
     url.query_pairs_mut().append_pair("audience", AUDIENCE);
     Ok(Some(Assertion::GitHub(url, key)))
+}
+
+fn is_application_named(ask: Ask<'_>) -> Result<bool> {
+    let auth = &ask.settings.auth;
+    Ok(auth.client_id(ask.cx)?.is_some() && auth.tenant(ask.cx)?.is_some())
 }
 
 /// As an application that somebody else vouches for.

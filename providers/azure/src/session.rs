@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use credchain_core::{Context, Error, Kind, Result};
@@ -10,6 +11,7 @@ use tokio::sync::OnceCell;
 
 use crate::config::Settings;
 use crate::endpoint::Target;
+use crate::failed::Problem;
 use crate::http;
 use crate::token::Token;
 
@@ -21,7 +23,17 @@ pub(crate) struct Session {
     pub(crate) http: reqwest::Client,
     pub(crate) target: Target,
     /// Held while somebody logs in, so that everybody else waits for that.
-    pub(crate) token: tokio::sync::Mutex<Option<Token>>,
+    pub(crate) login: tokio::sync::Mutex<Login>,
+    /// How often a login was refused; whoever waits sees that one was, meanwhile.
+    pub(crate) refusals: AtomicU64,
+}
+
+/// What came of logging in.
+#[derive(Default)]
+pub(crate) struct Login {
+    pub(crate) token: Option<Token>,
+    /// The last refusal, for those who waited for it.
+    pub(crate) refused: Option<Problem>,
 }
 
 /// The sessions of all runtimes.
@@ -73,6 +85,7 @@ async fn open(settings: &Settings, cx: &Context) -> Result<Session> {
     Ok(Session {
         target: settings.endpoints.target(cx)?,
         http: http::client(settings.ca.as_deref()).await?,
-        token: tokio::sync::Mutex::default(),
+        login: tokio::sync::Mutex::default(),
+        refusals: AtomicU64::new(0),
     })
 }

@@ -30,6 +30,15 @@ pub(crate) struct Item {
     pub(crate) attributes: Attributes,
 }
 
+/// What is told about a deletion.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Deleted {
+    /// Where it can be recovered, if it can.
+    #[serde(default)]
+    pub(crate) recovery_id: Option<String>,
+}
+
 /// A part of a listing.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

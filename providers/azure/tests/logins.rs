@@ -469,3 +469,44 @@ async fn many_who_wait_for_a_login_cause_one() {
     }
     assert_eq!(vault.entra.logins(), 1);
 }
+
+#[tokio::test]
+async fn many_who_wait_for_a_login_that_is_refused_cause_one() {
+    let vault = vault();
+    let refusal = json!({"error": "invalid_client", "error_codes": [7_000_215]});
+    vault.entra.set_trouble(Some(Reply::json(401, &refusal)));
+    let azure = vault.azure(json!({}));
+    let (cx, place) = (vault.cx(), reference("db"));
+    let reads: Vec<_> = (0..100).map(|_| azure.get(&place, &cx)).collect();
+    for answer in futures_util::future::join_all(reads).await {
+        assert_eq!(answer.unwrap_err().kind(), Kind::Unauthenticated);
+    }
+    assert_eq!(vault.entra.logins(), 1);
+    vault.entra.set_trouble(None);
+    assert_eq!(get(&azure, "db", &cx).await.unwrap(), "v");
+}
+
+#[tokio::test]
+async fn a_job_of_github_that_names_no_application_says_so_if_it_has_to_log_in_like_that() {
+    let vault = vault();
+    let github = FakeHttp::start(|_| Reply::json(200, &json!({"value": "assertion"})));
+    let url = format!("{}/token?job=1", github.url());
+    let job = [
+        NO_METADATA,
+        ("ACTIONS_ID_TOKEN_REQUEST_URL", url.as_str()),
+        ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "key"),
+    ];
+    let asked_for = json!({"method": "workload_identity"});
+    let error = read(&vault, asked_for, &world(job)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Misconfigured);
+    assert!(
+        error.hint().unwrap().contains("AZURE_TENANT_ID"),
+        "{error:?}"
+    );
+    let error = read(&vault, json!({}), &world(job)).await.unwrap_err();
+    assert_eq!(
+        error.kind(),
+        Kind::Unauthenticated,
+        "the job's token is for somebody else"
+    );
+}

@@ -11,7 +11,7 @@ use crate::address::{Address, of_id};
 use crate::client::{Ask, Call};
 use crate::error::Failure;
 use crate::failed::{Failed, Problem};
-use crate::wire::{Item, Put};
+use crate::wire::{Deleted, Item, Put};
 
 /// How long to wait before asking again whether a deletion is complete.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -76,11 +76,16 @@ async fn same(ask: Ask<'_>, address: &Address, value: &Secret) -> Result<Option<
 /// Deletes a secret with all its versions, and purges it if the settings say so.
 pub(crate) async fn delete(ask: Ask<'_>, address: &Address) -> Result<(), Problem> {
     let url = ask.place(address, None);
-    let deleted = ask.call(Call::new(DELETE, Method::DELETE, &url)).await;
-    deleted.map_err(|problem| ask.explained(problem, address))?;
-    if !ask.settings.purge {
-        return Ok(());
+    let answer = ask.call(Call::new(DELETE, Method::DELETE, &url)).await;
+    let answer = answer.map_err(|problem| ask.explained(problem, address))?;
+    let deleted: Deleted = parsed(DELETE, &answer)?;
+    if ask.settings.purge && deleted.recovery_id.is_some() {
+        return purge(ask, address).await;
     }
+    Ok(())
+}
+
+async fn purge(ask: Ask<'_>, address: &Address) -> Result<(), Problem> {
     let url = ask.url(&["deletedsecrets", address.as_str()]);
     for _ in 0..MAX_PAUSES {
         match ask.call(Call::new(PURGE, Method::DELETE, &url)).await {

@@ -251,7 +251,9 @@ impl State {
         let Some(entry) = self.secrets.remove(&name) else {
             return missing();
         };
-        let told = entry.item(base);
+        let mut told = entry.item(base);
+        told["recoveryId"] = json!(format!("{base}/deletedsecrets/{}", entry.name));
+        told["deletedDate"] = json!(1_700_000_000);
         self.deleted.insert(name, entry);
         Reply::json(200, &told)
     }
