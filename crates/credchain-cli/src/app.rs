@@ -150,6 +150,15 @@ impl App {
             .during("waiting for an answer", || credchain::block_on(work))?)
     }
 
+    /// The same for what is read from this process and from files.
+    pub(crate) fn wait_at_hand<T: Send>(
+        &self,
+        work: impl Future<Output = T> + Send,
+    ) -> Result<T, Failure> {
+        let read = || credchain::block_on_at_hand(work);
+        Ok(self.progress.during("reading", read)?)
+    }
+
     /// The working directory.
     pub(crate) fn working_directory() -> Result<PathBuf, Failure> {
         std::env::current_dir().map_err(|error| Failure::io("finding the working directory", error))

@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::runtime::{Builder, Runtime};
+
 use crate::{Error, Kind, Result};
 
 /// How long work on other threads that nobody waits for any more may hold up the end. It may hang
@@ -31,19 +33,34 @@ thread_local! {
 /// ```
 pub fn block_on<T: Send>(work: impl Future<Output = T> + Send) -> Result<T> {
     if tokio::runtime::Handle::try_current().is_err() {
-        return run(work);
+        return run(builder().enable_all(), work);
     }
     std::thread::scope(|scope| {
         std::thread::Builder::new()
             .name("credchain-blocking".into())
             .spawn_scoped(scope, || {
                 NESTED.set(true);
-                run(work)
+                run(builder().enable_all(), work)
             })
             .map_err(|error| Error::new(Kind::Internal, "no thread to be had").with_source(error))?
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+/// [`block_on`] for work that opens no socket and starts no program, such as a look into the
+/// environment and into files: what those need is a fifth of a short program's whole time.
+///
+/// # Errors
+/// As [`block_on`].
+///
+/// # Panics
+/// If the work does open a socket or start a program.
+pub fn block_on_at_hand<T: Send>(work: impl Future<Output = T> + Send) -> Result<T> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return run(builder().enable_time(), work);
+    }
+    block_on(work)
 }
 
 /// Whether this is work of a [`block_on`] inside of another runtime, which may stand still until
@@ -52,16 +69,19 @@ pub(crate) fn is_nested() -> bool {
     NESTED.get()
 }
 
-fn run<T>(work: impl Future<Output = T>) -> Result<T> {
-    let runtime = runtime()?;
+fn run<T>(builder: &mut Builder, work: impl Future<Output = T>) -> Result<T> {
+    let runtime = runtime(builder)?;
     let done = runtime.block_on(work);
     runtime.shutdown_timeout(FAREWELL);
     Ok(done)
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
+fn builder() -> Builder {
+    Builder::new_current_thread()
+}
+
+fn runtime(builder: &mut Builder) -> Result<Runtime> {
+    builder
         .build()
         .map_err(|error| Error::new(Kind::Internal, "no runtime to be had").with_source(error))
 }
@@ -69,7 +89,7 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 /// Runs an example and panics if it fails.
 #[doc(hidden)]
 pub fn doctest(example: impl Future<Output = Result<(), Box<dyn std::error::Error>>>) {
-    let outcome = runtime().map(|runtime| runtime.block_on(example));
+    let outcome = runtime(builder().enable_all()).map(|runtime| runtime.block_on(example));
     assert!(matches!(outcome, Ok(Ok(()))), "{outcome:?}");
 }
 
@@ -80,6 +100,16 @@ mod tests {
     #[test]
     fn works_outside_a_runtime() {
         assert_eq!(block_on(async { 1 }).unwrap(), 1);
+    }
+
+    #[test]
+    fn what_is_at_hand_needs_no_more_than_a_timer() {
+        let work = async {
+            let file = tokio::task::spawn_blocking(|| 5).await;
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            file.unwrap()
+        };
+        assert_eq!(block_on_at_hand(work).unwrap(), 5);
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use credchain_config::is_loader_variable;
-use credchain_core::{Error, Kind, LinkName, Name, Result, block_on};
+use credchain_core::{Error, Kind, Link, LinkName, Name, Result, TrustNeed, block_on};
 
 use crate::Credchain;
 
@@ -77,6 +77,23 @@ impl Credchain {
     pub fn is_secret(&self, name: &Name) -> bool {
         let spec = self.project().credentials.get(name);
         spec.is_none_or(|spec| spec.secret)
+    }
+
+    /// Whether nothing but this process and local files is asked for a credential, whatever the
+    /// answers are; then [`block_on_at_hand`](crate::block_on_at_hand) will do.
+    pub fn is_at_hand(&self, name: &Name) -> bool {
+        let spec = self.project().credentials.get(name);
+        let is_made = spec.is_some_and(|spec| spec.template.is_some());
+        let chain = self.resolver().chain(name);
+        let near = |link: &Link| {
+            let spec = self.project().providers.get(link.name());
+            spec.is_some_and(|spec| {
+                let registration = self.registry().get(&spec.type_name);
+                spec.needs.is_empty()
+                    && registration.is_some_and(|one| one.trust != TrustNeed::Always)
+            })
+        };
+        !is_made && !chain.is_empty() && chain.iter().all(near)
     }
 
     /// What the configuration says a credential is for.

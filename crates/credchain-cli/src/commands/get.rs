@@ -64,7 +64,13 @@ fn resolve(asked: &str, credchain: &Credchain, app: &App) -> Result<Secret, Fail
         let version = version.map_err(|error| malformed(&error))?;
         app.wait(resolver.resolve_version(&name, &version))?
     } else {
-        app.wait(resolver.resolve(&App::name(asked)?))?
+        let name = App::name(asked)?;
+        let answer = resolver.resolve(&name);
+        if credchain.is_at_hand(&name) {
+            app.wait_at_hand(answer)?
+        } else {
+            app.wait(answer)?
+        }
     };
     resolution
         .result
