@@ -1,7 +1,7 @@
 //! `resolve` with a real `OpenBao`.
 #![cfg(unix)]
 
-use credchain_tests::servers::{OpenBao, Postgres};
+use credchain_tests::servers::{Moto, OpenBao, Postgres, SecretService};
 use credchain_tests::{Project, Resolve};
 use serde_json::{Value, json};
 
@@ -197,4 +197,77 @@ fn a_login_is_not_left_behind_when_it_is_not_to_be() {
         .map(|mut r| r["path"].take())
         .collect();
     assert_eq!(paths.last().unwrap(), "auth/token/revoke-self");
+}
+
+#[test]
+fn only_what_a_link_misses_goes_on_to_the_next() {
+    let (bao, keyring) = (OpenBao::dev(), SecretService::start());
+    let document = json!({"data": {"c": "s3cret-c", "d": "s3cret-d", "a": "wrong", "b": "wrong"}});
+    bao.root("POST", "secret/data/demo/default", &document);
+    let project = Project::new();
+    project.write(
+        "credchain.toml",
+        format!(
+            "[project]\nname = \"demo\"\n[chain]\ndefault = [\"env\", \"keyring\", \"vault\"]\n\
+             [providers.vault]\naddress = \"{}\"\nkv_version = 2\n\
+             [credentials.a]\n[credentials.b]\n[credentials.c]\n[credentials.d]\n",
+            bao.url()
+        ),
+    );
+    let run = |args: &[&str]| {
+        let mut run = run(&bao, &project, args).env("A", "s3cret-a");
+        for (name, value) in keyring.variables() {
+            run = run.plain_env(name, value);
+        }
+        run.secret("s3cret-b").secret("s3cret-c").secret("s3cret-d")
+    };
+    run(&["set", "b", "--to", "keyring"])
+        .stdin("s3cret-b")
+        .run()
+        .success();
+    let before = bao.requests().len();
+    let json = run(&["export", "--format", "json"]).run().success().json();
+    for name in ["A", "B", "C", "D"] {
+        let expected = format!("s3cret-{}", name.to_lowercase());
+        assert_eq!(json[name], expected, "{json}");
+    }
+    let asked: Vec<Value> = bao.requests().split_off(before);
+    let paths: Vec<&Value> = asked.iter().map(|request| &request["path"]).collect();
+    assert_eq!(paths, ["secret/data/demo/default"], "one read for both");
+    let json = run(&["check", "--json"]).run().json();
+    let links: Vec<&Value> = (0..4).map(|n| &json["credentials"][n]["link"]).collect();
+    assert_eq!(links, ["env", "keyring", "vault", "vault"]);
+}
+
+#[test]
+fn a_credential_moves_from_one_far_store_to_another() {
+    let (bao, moto) = (OpenBao::dev(), Moto::start());
+    let document = json!({"data": {"api_key": "s3cret-value"}});
+    bao.root("POST", "secret/data/demo/default", &document);
+    let aws = format!(
+        "[providers.aws]\nendpoint = \"{}\"\nregion = \"eu-central-1\"\n{DECLARED}",
+        moto.endpoint()
+    );
+    let project = project(&bao, &aws);
+    let run = |args: &[&str]| {
+        run(&bao, &project, args)
+            .plain_env("AWS_ACCESS_KEY_ID", "test")
+            .plain_env("AWS_SECRET_ACCESS_KEY", "test")
+            .secret("s3cret-value")
+    };
+    run(&["copy", "api_key", "--from", "vault", "--to", "aws"])
+        .run()
+        .success()
+        .stderr_contains("aws://demo/default/api_key");
+    run(&["get", "aws://demo/default/api_key"])
+        .run()
+        .success()
+        .stdout_is("s3cret-value");
+    run(&["list", "--link", "aws"])
+        .run()
+        .success()
+        .stdout_contains("api_key");
+    run(&["copy", "api_key", "--from", "vault", "--to", "aws"])
+        .run()
+        .success();
 }

@@ -9,7 +9,7 @@ use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcom
 
 use crate::commands::{
     check, completions, config, copy, delete, edit, exec, explain, export, generate, get, import,
-    init, inject, list, man, providers, recipients, set, trust,
+    init, inject, list, login, man, providers, recipients, set, trust,
 };
 use crate::failure::Failure;
 use crate::output::Output;
@@ -118,6 +118,10 @@ pub(crate) enum Command {
     Trust(trust::Args),
     /// List the providers and the state of each configured one
     Providers(providers::Args),
+    /// Log in to a provider whose settings leave that to you
+    Login(login::Args),
+    /// End a login
+    Logout(login::LogoutArgs),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print the manual page

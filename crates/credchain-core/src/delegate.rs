@@ -29,7 +29,7 @@ macro_rules! delegate_provider {
         { $($own:tt)* }
     ) => {
         $crate::delegate_provider! {
-            @next [capabilities get get_many set delete list describe identity locate as_leased as_versioned]
+            @next [capabilities get get_many set delete list describe identity locate as_leased as_versioned as_interactive]
             [$($over)*] [$wrapper] [$this] [$inner] { $($own)* }
         }
     };
@@ -54,6 +54,7 @@ macro_rules! delegate_provider {
     (@seek identity [identity $($o:ident)*] $r:tt $v:tt $w:tt $t:tt $i:tt $b:tt) => { $crate::delegate_provider! { @next $r $v $w $t $i $b } };
     (@seek locate [locate $($o:ident)*] $r:tt $v:tt $w:tt $t:tt $i:tt $b:tt) => { $crate::delegate_provider! { @next $r $v $w $t $i $b } };
     (@seek as_leased [as_leased $($o:ident)*] $r:tt $v:tt $w:tt $t:tt $i:tt $b:tt) => { $crate::delegate_provider! { @next $r $v $w $t $i $b } };
+    (@seek as_interactive [as_interactive $($o:ident)*] $r:tt $v:tt $w:tt $t:tt $i:tt $b:tt) => { $crate::delegate_provider! { @next $r $v $w $t $i $b } };
     (@seek as_versioned [as_versioned $($o:ident)*] $r:tt $v:tt $w:tt $t:tt $i:tt $b:tt) => { $crate::delegate_provider! { @next $r $v $w $t $i $b } };
 
     // Another override stands first: look further.
@@ -139,6 +140,14 @@ macro_rules! delegate_provider {
             fn as_leased(&self) -> Option<&dyn $crate::Leased> {
                 let $this = self;
                 $crate::Provider::as_leased(&*$inner)
+            }
+        } }
+    };
+    (@seek as_interactive [] $r:tt $v:tt $w:tt [$this:ident] [$inner:expr] { $($b:tt)* }) => {
+        $crate::delegate_provider! { @next $r $v $w [$this] [$inner] { $($b)*
+            fn as_interactive(&self) -> Option<&dyn $crate::Interactive> {
+                let $this = self;
+                $crate::Provider::as_interactive(&*$inner)
             }
         } }
     };

@@ -54,9 +54,9 @@ pub use async_trait::async_trait;
 pub use inventory;
 
 pub use crate::batch::{Item, resolve_batch};
-pub use crate::blocking::block_on;
 #[doc(hidden)]
 pub use crate::blocking::doctest;
+pub use crate::blocking::{block_on, block_on_at_hand};
 pub use crate::chain::{Chain, Link};
 pub use crate::clock::{Clock, ManualClock};
 pub use crate::context::{
@@ -69,8 +69,8 @@ pub use crate::name::{LinkName, Name, NameError};
 pub use crate::naming::{At, Naming};
 pub use crate::printable::printable;
 pub use crate::provider::{
-    Capabilities, Description, Empty, Expect, Identity, Lease, Leased, Listed, Provider,
-    SetOptions, VersionState, Versioned,
+    Capabilities, Description, Empty, Expect, Identity, Interactive, Kept, Lease, Leased, Listed,
+    Login, Provider, SetOptions, VersionState, Versioned,
 };
 pub use crate::reaction::{Reaction, Reactions};
 pub use crate::reference::{Address, Reference, Version};

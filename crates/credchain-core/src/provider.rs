@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use crate::{Context, Error, Naming, Reference, Result, Secret, Version};
+use crate::{Context, Error, Name, Naming, Reference, Result, Secret, Version};
 
 /// How many single reads the default [`Provider::get_many`] keeps under way.
 const DEFAULT_CONCURRENCY: usize = 8;
@@ -132,6 +133,11 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
 
     /// The version history of this backend, if it keeps one.
     fn as_versioned(&self) -> Option<&dyn Versioned> {
+        None
+    }
+
+    /// How a person logs in to this backend, if its settings leave that to a person.
+    fn as_interactive(&self) -> Option<&dyn Interactive> {
         None
     }
 }
@@ -374,6 +380,53 @@ pub trait Leased: Send + Sync {
         let _ = cx;
         Ok(())
     }
+}
+
+/// A login by a person, of which a token is kept for the programs that come later.
+#[async_trait]
+pub trait Interactive: Send + Sync {
+    /// What the person is asked for, such as `password of jane`; the answer is a secret.
+    fn question(&self) -> String;
+
+    /// Logs in with the answer.
+    ///
+    /// # Contract
+    /// - After a failure nothing is kept, and what was kept before is still there.
+    async fn log_in(&self, answer: &Secret, cx: &Context) -> Result<Login>;
+
+    /// Ends the login that is kept, at the backend and here.
+    ///
+    /// # Contract
+    /// - [`Kind::NotFound`](crate::Kind::NotFound) if none is kept.
+    async fn log_out(&self, cx: &Context) -> Result<Kept>;
+}
+
+/// What came of [`Interactive::log_in`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Login {
+    /// As whom.
+    pub identity: Identity,
+    /// Where the token is.
+    pub kept: Kept,
+}
+
+impl Login {
+    /// A login of this identity.
+    pub fn new(identity: Identity, kept: Kept) -> Self {
+        Self { identity, kept }
+    }
+}
+
+/// Where the token of a login is kept.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Kept {
+    /// In this file, by the provider itself.
+    File(PathBuf),
+    /// In this credential. A provider sees no other provider, so its caller stores the token; after
+    /// a log-out there is none, and the caller deletes it.
+    Credential(Name, Option<Secret>),
 }
 
 /// A granted lease.

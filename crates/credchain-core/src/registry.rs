@@ -245,6 +245,23 @@ impl Setup {
 pub trait CredentialSource: fmt::Debug + Send + Sync {
     /// The credential's value, from links that do not need the asking provider.
     async fn credential(&self, name: &Name, cx: &Context) -> Result<Secret>;
+
+    /// The same for a provider that cannot log in without it. That the key to a store is missing
+    /// must not look as if the store lacked the secret: a miss becomes
+    /// [`Kind::Unauthenticated`], which stops the chain.
+    async fn needed(&self, name: &Name, cx: &Context) -> Result<Secret> {
+        let answer = self.credential(name, cx).await;
+        answer.map_err(|error| {
+            if !error.kind().is_miss() {
+                return error;
+            }
+            let message = format!("`{name}`, the credential to log in with, is missing");
+            let hint = format!("`resolve explain {name}` shows where it was looked for");
+            Error::new(Kind::Unauthenticated, message)
+                .with_hint(hint)
+                .with_source(error)
+        })
+    }
 }
 
 /// A source that has none.

@@ -13,9 +13,9 @@ use credchain_core::layers::{
     RetrySettings, Timeout, wrap,
 };
 use credchain_core::{
-    Capabilities, Context, Description, Error, Expect, Identity, Kind, Lease, Leased, Listed,
-    Naming, Provider, Reference, Result, Secret, SetOptions, Version, VersionState, Versioned,
-    async_trait, delegate_provider,
+    Capabilities, Context, Description, Error, Expect, Identity, Interactive, Kept, Kind, Lease,
+    Leased, Listed, Login, Naming, Provider, Reference, Result, Secret, SetOptions, Version,
+    VersionState, Versioned, async_trait, delegate_provider,
 };
 
 /// The methods of the traits, in one place: the enum, its names, and the question that goes with
@@ -47,6 +47,7 @@ methods! {
     Locate "locate"
     AsLeased "as_leased"
     AsVersioned "as_versioned"
+    AsInteractive "as_interactive"
     Renew "renew"
     Revoke "revoke"
     Resume "resume"
@@ -87,6 +88,9 @@ async fn ask(method: Method, provider: &dyn Provider, cx: &Context) -> String {
         }
         Method::AsLeased => provider.as_leased().is_some().to_string(),
         Method::AsVersioned => provider.as_versioned().is_some().to_string(),
+        Method::AsInteractive => provider
+            .as_interactive()
+            .map_or_else(String::new, Interactive::question),
         Method::Renew => format!(
             "{:?}",
             leased().renew("l1", Duration::from_secs(5), cx).await
@@ -204,6 +208,26 @@ impl Provider for Recorder {
     fn as_versioned(&self) -> Option<&dyn Versioned> {
         self.note(Method::AsVersioned, String::new());
         Some(self)
+    }
+
+    fn as_interactive(&self) -> Option<&dyn Interactive> {
+        self.note(Method::AsInteractive, String::new());
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Interactive for Recorder {
+    fn question(&self) -> String {
+        "who are you".into()
+    }
+
+    async fn log_in(&self, _: &Secret, _: &Context) -> Result<Login> {
+        Err(Error::unsupported("logging in"))
+    }
+
+    async fn log_out(&self, _: &Context) -> Result<Kept> {
+        Err(Error::unsupported("logging out"))
     }
 }
 

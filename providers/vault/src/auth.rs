@@ -9,8 +9,6 @@ use credchain_core::{
 };
 use serde_json::{Value, json};
 
-use crate::config::credential;
-
 /// Where Kubernetes puts a pod's own token.
 const POD_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
@@ -91,7 +89,16 @@ pub(crate) const AUTH: Shape = Shape::Tagged {
 
 const USER: &[Setting] = &[
     Setting::new("username", Shape::Text, "The user.").required(),
-    Setting::new("password", Shape::Credential, "The user's password.").required(),
+    Setting::new(
+        "password",
+        Shape::Credential,
+        "The user's password; without it the user logs in with `resolve login`.",
+    ),
+    Setting::new(
+        "token",
+        Shape::Credential,
+        "Where the token of `resolve login` is kept. Default: `~/.vault-token`.",
+    ),
     MOUNT,
 ];
 
@@ -102,6 +109,17 @@ pub(crate) enum Auth {
     Token(Option<Name>),
     /// With a request that answers with a token.
     Login { mount: String, proof: Proof },
+    /// With a token that a person got before, with `resolve login`.
+    Person(Person),
+}
+
+/// Who logs in by hand.
+#[derive(Debug)]
+pub(crate) struct Person {
+    pub(crate) mount: String,
+    pub(crate) username: String,
+    /// The credential that keeps the token, instead of a file.
+    pub(crate) kept: Option<Name>,
 }
 
 /// What a login shows.
@@ -149,10 +167,27 @@ impl Auth {
                 secret_id: table.credential("secret_id")?,
                 wrapped: table.bool("wrapped")?.unwrap_or(false),
             },
-            "userpass" | "ldap" => Proof::Password {
-                username: needed("username")?,
-                password: credential(table, "password")?,
-            },
+            "userpass" | "ldap" => {
+                let username = needed("username")?;
+                let kept = table.credential("token")?;
+                match (table.credential("password")?, kept) {
+                    (Some(password), None) => Proof::Password { username, password },
+                    (None, kept) => {
+                        let mount = text("mount")?.unwrap_or(method);
+                        let person = Person {
+                            mount,
+                            username,
+                            kept,
+                        };
+                        return Ok(Self::Person(person));
+                    }
+                    (Some(_), Some(_)) => {
+                        let message = "a login with `password` keeps no `token`";
+                        return Err(Error::new(Kind::Misconfigured, message)
+                            .with_hint("leave out one of the two"));
+                    }
+                }
+            }
             "jwt" => Proof::Signed {
                 role: text("role")?,
                 token: Signed::new(table, base)?,
@@ -192,7 +227,7 @@ impl Signed {
 
     async fn read(&self, credentials: &dyn CredentialSource, cx: &Context) -> Result<Secret> {
         match self {
-            Self::Credential(name) => credentials.credential(name, cx).await,
+            Self::Credential(name) => credentials.needed(name, cx).await,
             // A pod's own token is readable for all of the pod.
             Self::File(path) => read_token(path.clone(), |_, _| ()).await?.ok_or_else(|| {
                 Error::new(
@@ -225,13 +260,12 @@ impl Proof {
             } => {
                 let mut body = json!({ "role_id": role_id });
                 if let Some(name) = secret_id {
-                    body["secret_id"] = text(&credentials.credential(name, cx).await?)?;
+                    body["secret_id"] = text(&credentials.needed(name, cx).await?)?;
                 }
                 ("login".to_owned(), body)
             }
             Self::Password { username, password } => {
-                let password = text(&credentials.credential(password, cx).await?)?;
-                (format!("login/{username}"), json!({ "password": password }))
+                with_password(username, &credentials.needed(password, cx).await?)?
             }
             Self::Signed { role, token } => {
                 let jwt = text(&token.read(credentials, cx).await?)?;
@@ -245,6 +279,12 @@ impl Proof {
     }
 }
 
+/// The path and the body of a login with a password.
+pub(crate) fn with_password(username: &str, password: &Secret) -> Result<(String, Value)> {
+    let body = json!({ "password": text(password)? });
+    Ok((format!("login/{username}"), body))
+}
+
 /// A token that was handed in: named, in the environment, or left by `vault login`.
 pub(crate) async fn handed_in(
     named: Option<&Name>,
@@ -252,7 +292,7 @@ pub(crate) async fn handed_in(
     cx: &Context,
 ) -> Result<Secret> {
     if let Some(name) = named {
-        let token = credentials.credential(name, cx).await?;
+        let token = credentials.needed(name, cx).await?;
         text(&token)?;
         return Ok(token);
     }
@@ -261,9 +301,8 @@ pub(crate) async fn handed_in(
             return Ok(Secret::from(token.trim().to_owned()));
         }
     }
-    if let Some(home) = cx.env().text("HOME")
-        && let Some(token) =
-            read_token(Path::new(&home).join(".vault-token"), warn_if_shared).await?
+    if let Some(file) = token_file(cx)
+        && let Some(token) = read_token(file, warn_if_shared).await?
     {
         return Ok(token);
     }
@@ -271,8 +310,17 @@ pub(crate) async fn handed_in(
         .with_hint("set `VAULT_TOKEN`, or `auth` in its table; `vault login` leaves a token, too"))
 }
 
+/// Where `vault login` leaves its token, and `resolve login` too.
+pub(crate) fn token_file(cx: &Context) -> Option<PathBuf> {
+    let home = cx.env().text("HOME").filter(|home| !home.is_empty())?;
+    Some(Path::new(&home).join(".vault-token"))
+}
+
 /// The token in a file; nothing if there is no file or nothing in it.
-async fn read_token(path: PathBuf, look: fn(&Path, &Metadata)) -> Result<Option<Secret>> {
+pub(crate) async fn read_token(
+    path: PathBuf,
+    look: fn(&Path, &Metadata),
+) -> Result<Option<Secret>> {
     let shown = path.display().to_string();
     let read = move || {
         let file = files::open(&path)?;
@@ -298,7 +346,7 @@ async fn read_token(path: PathBuf, look: fn(&Path, &Metadata)) -> Result<Option<
 }
 
 /// `vault login` leaves a file for its user alone.
-fn warn_if_shared(path: &Path, metadata: &Metadata) {
+pub(crate) fn warn_if_shared(path: &Path, metadata: &Metadata) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;

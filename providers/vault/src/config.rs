@@ -214,14 +214,6 @@ impl Settings {
     }
 }
 
-/// The name of the credential that a setting refers to.
-pub(crate) fn credential(table: &credchain_core::Settings, key: &str) -> Result<Name> {
-    table.credential(key)?.ok_or_else(|| {
-        let message = format!("the login needs `{key} = {{ credential = \"NAME\" }}`");
-        Error::new(Kind::Misconfigured, message)
-    })
-}
-
 fn parse(address: &str, what: &str) -> Result<Url> {
     let wrong = |why: &str| {
         Error::new(Kind::Misconfigured, format!("{what} {why}"))

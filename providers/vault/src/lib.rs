@@ -9,6 +9,7 @@ mod client;
 mod config;
 mod document;
 mod error;
+mod interactive;
 mod kv;
 mod lease;
 mod login;

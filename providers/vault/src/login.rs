@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use credchain_core::{
-    Context, CredentialSource, Error, Kind, Lease, Leased, Leases, Result, Secret, async_trait,
+    Context, CredentialSource, Error, Kind, Lease, Leased, Leases, Name, Result, Secret,
+    async_trait,
 };
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::{OnceCell, oneshot};
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
@@ -99,6 +101,16 @@ impl Server {
         self.look_up(&token.value, cx).await
     }
 
+    /// Makes a token useless.
+    pub(crate) async fn give_up(&self, token: &Secret, cx: &Context) -> Result<()> {
+        revoke(&self.client, token, cx).await
+    }
+
+    /// A credential of a person's login.
+    pub(crate) async fn credential(&self, name: &Name, cx: &Context) -> Result<Secret> {
+        self.credentials.credential(name, cx).await
+    }
+
     pub(crate) fn resume(&self, cx: &Context) {
         self.tokens.resume(cx);
     }
@@ -106,7 +118,7 @@ impl Server {
     /// Ends the login, if it was ours.
     pub(crate) async fn log_out(&self, cx: &Context) -> Result<()> {
         match &self.client.settings.auth {
-            Auth::Token(_) => Ok(()),
+            Auth::Token(_) | Auth::Person(_) => Ok(()),
             Auth::Login { .. } => self.tokens.revoke_all(cx).await,
         }
     }
@@ -153,6 +165,17 @@ impl Server {
                 let (life, renewable) = self.life_of(&value, cx).await?;
                 (value, life, renewable)
             }
+            Auth::Person(person) => {
+                let value = handed_in(person.kept.as_ref(), &*self.credentials, cx).await;
+                let value = value.map_err(|error| match error.kind() {
+                    Kind::Unauthenticated => {
+                        error.with_hint("`resolve login` with this link's name logs in")
+                    }
+                    _ => error,
+                })?;
+                let (life, renewable) = self.life_of(&value, cx).await?;
+                (value, life, renewable)
+            }
             Auth::Login { mount, proof } => self.prove(mount, proof, cx).await?,
         };
         let id: Arc<str> = format!("token-{}", self.count.fetch_add(1, Ordering::Relaxed)).into();
@@ -187,6 +210,17 @@ impl Server {
             let secret_id = self.unwrapped.get_or_try_init(unwrap).await?;
             body["secret_id"] = secret_id.expose_text().unwrap_or_default().into();
         }
+        self.exchange(mount, &below, body, cx).await
+    }
+
+    /// What a login is answered with: a token, how long it lives, whether it can be renewed.
+    pub(crate) async fn exchange(
+        &self,
+        mount: &str,
+        below: &str,
+        body: Value,
+        cx: &Context,
+    ) -> Result<(Secret, Duration, bool)> {
         let path = format!("auth/{mount}/{below}");
         let body = Zeroizing::new(body.to_string());
         let call = Call::new("POST", &path).body(&body);
@@ -233,7 +267,8 @@ impl Server {
         }
     }
 
-    async fn look_up(&self, token: &Secret, cx: &Context) -> Result<Own> {
+    /// What the server knows of a token.
+    pub(crate) async fn look_up(&self, token: &Secret, cx: &Context) -> Result<Own> {
         let call = Call::new("GET", "auth/token/lookup-self").with(token);
         let reply = self.client.send(call, cx).await?;
         let envelope = reply.accepted(Ask::Own)?;
@@ -299,12 +334,16 @@ impl Leased for Renewing {
 
     async fn revoke(&self, lease: &str, cx: &Context) -> Result<()> {
         let token = self.token(lease)?;
-        let call = Call::new("POST", "auth/token/revoke-self").with(&token);
-        let reply = self.client.send(call, cx).await?;
-        match reply.accepted(Ask::Own) {
-            // Gone already, which is what was wanted.
-            Err(error) if error.kind() == Kind::Unauthenticated => Ok(()),
-            other => other.map(drop),
-        }
+        revoke(&self.client, &token, cx).await
+    }
+}
+
+async fn revoke(client: &Client, token: &Secret, cx: &Context) -> Result<()> {
+    let call = Call::new("POST", "auth/token/revoke-self").with(token);
+    let reply = client.send(call, cx).await?;
+    match reply.accepted(Ask::Own) {
+        // Gone already, which is what was wanted.
+        Err(error) if error.kind() == Kind::Unauthenticated => Ok(()),
+        other => other.map(drop),
     }
 }

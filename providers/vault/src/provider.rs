@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use credchain_core::{
-    Capabilities, Context, Description, Error, Expect, Identity, Kind, Lease, Leased, Leases,
-    Listed, Naming, Provider, Reference, Result, Secret, SetOptions, Setup, Version, VersionState,
-    Versioned, async_trait,
+    Capabilities, Context, Description, Error, Expect, Identity, Interactive, Kind, Lease, Leased,
+    Leases, Listed, Naming, Provider, Reference, Result, Secret, SetOptions, Setup, Version,
+    VersionState, Versioned, async_trait,
 };
 use futures_util::stream::{self, StreamExt as _};
 
@@ -17,7 +17,7 @@ use crate::config::Settings;
 use crate::document::Document;
 use crate::kv::{Kv, Place};
 use crate::lease::LeaseApi;
-use crate::login::Server;
+use crate::login::{Own, Server};
 
 /// How often a write is tried when others write to the same document.
 const ATTEMPTS: usize = 20;
@@ -70,7 +70,11 @@ impl Vault {
         })
     }
 
-    fn settings(&self) -> &Settings {
+    pub(crate) fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
         &self.server.client.settings
     }
 
@@ -246,13 +250,7 @@ impl Provider for Vault {
 
     async fn identity(&self, cx: &Context) -> Result<Identity> {
         let own = self.server.own(cx).await?;
-        let mut identity = Identity::new(own.display_name);
-        identity.expires = (own.ttl > 0).then(|| cx.clock().now() + Duration::from_secs(own.ttl));
-        identity
-            .details
-            .insert("policies".into(), own.policies.join(", "));
-        identity.details.insert("login".into(), own.path);
-        Ok(identity)
+        Ok(identity(own, cx))
     }
 
     fn locate(&self, naming: &Naming) -> Vec<Reference> {
@@ -268,6 +266,20 @@ impl Provider for Vault {
     fn as_versioned(&self) -> Option<&dyn Versioned> {
         self.capabilities.versions.then_some(self as &dyn Versioned)
     }
+
+    fn as_interactive(&self) -> Option<&dyn Interactive> {
+        self.person().map(|_| self as &dyn Interactive)
+    }
+}
+
+/// What may be shown of a token.
+pub(crate) fn identity(own: Own, cx: &Context) -> Identity {
+    let mut identity = Identity::new(own.display_name);
+    identity.expires = (own.ttl > 0).then(|| cx.clock().now() + Duration::from_secs(own.ttl));
+    let details = &mut identity.details;
+    details.insert("policies".into(), own.policies.join(", "));
+    details.insert("login".into(), own.path);
+    identity
 }
 
 impl Vault {

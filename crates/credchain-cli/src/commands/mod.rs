@@ -15,6 +15,7 @@ pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod inject;
 pub(crate) mod list;
+pub(crate) mod login;
 pub(crate) mod man;
 pub(crate) mod providers;
 pub(crate) mod recipients;
@@ -39,6 +40,8 @@ pub(crate) fn run(command: Command, app: &App) -> Result<ExitCode, Failure> {
         Command::Delete(args) => delete::run(&args, app),
         Command::List(args) => list::run(&args, app),
         Command::Import(args) => import::run(&args, app),
+        Command::Login(args) => login::run(&args, app),
+        Command::Logout(args) => login::log_out(&args, app),
         Command::Copy(args) => copy::run(&args, app),
         Command::Edit(args) => edit::run(&args, app),
         Command::Generate(args) => generate::run(&args, app),

@@ -71,8 +71,9 @@ struct LinkRow {
     why: Option<String>,
 }
 
+/// Who somebody is logged in as.
 #[derive(Debug, Serialize)]
-struct IdentityRow {
+pub(crate) struct IdentityRow {
     name: String,
     /// Seconds until the login ends.
     expires_in: Option<u64>,
@@ -194,7 +195,7 @@ impl State {
 }
 
 impl IdentityRow {
-    fn new(identity: Identity, cx: &Context) -> Self {
+    pub(crate) fn new(identity: Identity, cx: &Context) -> Self {
         let left = |at: SystemTime| at.duration_since(cx.clock().now()).unwrap_or_default();
         Self {
             name: identity.name,
@@ -203,7 +204,7 @@ impl IdentityRow {
         }
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = format!("as {}", printable_line(&self.name));
         if let Some(seconds) = self.expires_in {
             let left = credchain::format_duration(Duration::from_secs(seconds));

@@ -143,7 +143,7 @@ fn trimmed(mut bytes: Zeroizing<Vec<u8>>, trim: bool, app: &App) -> Secret {
 }
 
 /// SECURITY: `[chain] write` may be the word of whoever wrote the repository.
-fn warn_of_clear_text(credchain: &Credchain, link: &LinkName, app: &App) {
+pub(crate) fn warn_of_clear_text(credchain: &Credchain, link: &LinkName, app: &App) {
     let clear = credchain
         .resolver()
         .link(link)

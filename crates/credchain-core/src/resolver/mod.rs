@@ -243,8 +243,17 @@ impl Resolver {
         let place = match at {
             Some(At::Here(reference)) => Some(reference.clone()),
             Some(At::Skip) => None,
-            // The last candidate is the plain one: earlier ones are detours such as `NAME_FILE`.
-            None => link.provider().locate(&self.0.naming(name)).pop(),
+            None => {
+                let provider = link.provider();
+                let mut places = provider.locate(&self.0.naming(name));
+                if provider.capabilities().write {
+                    // The best one: others are there to be read.
+                    places.into_iter().next()
+                } else {
+                    // The plain one: earlier ones are detours such as `NAME_FILE`.
+                    places.pop()
+                }
+            }
         };
         place.ok_or_else(|| {
             Error::new(Kind::NotApplicable, "no place for this name")
