@@ -222,9 +222,10 @@ mod tests {
             settings.impersonate.unwrap(),
             "pipeline@acme.iam.gserviceaccount.com"
         );
-        assert!(
-            matches!(settings.login, LoginSetting::File(file) if file == PathBuf::from("/project/ci/key.json"))
-        );
+        let LoginSetting::File(file) = settings.login else {
+            panic!("a file is the login");
+        };
+        assert_eq!(file, PathBuf::from("/project/ci/key.json"));
     }
 
     #[test]

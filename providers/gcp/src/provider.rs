@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
 use credchain_core::{
     Capabilities, Context, Description, Error, Identity, Kind, Listed, Naming, Provider, Reference,
@@ -74,11 +75,23 @@ impl Gcp {
         answer
     }
 
+    /// The session of this runtime.
+    async fn session(&self, cx: &Context) -> Result<Arc<Session>> {
+        self.noted(self.sessions.current(&self.settings, cx).await)
+    }
+
+    /// The same, logged in: a refusal concerns all questions at once.
+    async fn ready(&self, cx: &Context) -> Result<Arc<Session>> {
+        let session = self.session(cx).await?;
+        let login = self.ask(&session, cx).login().await;
+        self.noted(login.map_err(Failed::into_error))?;
+        Ok(session)
+    }
+
     /// The whole value that a reference leads to, with its place.
     async fn whole(&self, reference: &Reference, cx: &Context) -> Result<(Place, Secret)> {
         let read = Read::of(reference, &self.settings)?;
-        let session = self.sessions.current(&self.settings, cx).await;
-        let session = self.noted(session)?;
+        let session = self.session(cx).await?;
         let ask = self.ask(&session, cx);
         let place = ask.place(&read.address)?;
         let secret = self.noted(secrets::get(ask, &place, &read.version).await)?;
@@ -170,7 +183,7 @@ impl Provider for Gcp {
                 .map(|read| read.and_then(|_| Err(Error::not_found())))
                 .collect();
         }
-        let session = match self.noted(self.sessions.current(&self.settings, cx).await) {
+        let session = match self.ready(cx).await {
             Ok(session) => session,
             Err(error) => {
                 return reads
@@ -211,7 +224,7 @@ impl Provider for Gcp {
     ) -> Result<Version> {
         let address = self.target(reference)?;
         acceptable(value)?;
-        let session = self.noted(self.sessions.current(&self.settings, cx).await)?;
+        let session = self.session(cx).await?;
         let ask = self.ask(&session, cx);
         let place = ask.place(&address)?;
         self.noted(secrets::set(ask, &place, value, options).await)
@@ -219,14 +232,14 @@ impl Provider for Gcp {
 
     async fn delete(&self, reference: &Reference, cx: &Context) -> Result<()> {
         let address = self.target(reference)?;
-        let session = self.noted(self.sessions.current(&self.settings, cx).await)?;
+        let session = self.session(cx).await?;
         let ask = self.ask(&session, cx);
         let place = ask.place(&address)?;
         self.noted(secrets::delete(ask, &place).await)
     }
 
     async fn list(&self, prefix: Option<&str>, cx: &Context) -> Result<Vec<Listed>> {
-        let session = self.noted(self.sessions.current(&self.settings, cx).await)?;
+        let session = self.session(cx).await?;
         let ask = self.ask(&session, cx);
         self.noted(secrets::list(ask, prefix.unwrap_or_default()).await)
     }
@@ -234,12 +247,12 @@ impl Provider for Gcp {
     async fn describe(&self, reference: &Reference, cx: &Context) -> Result<Description> {
         let (place, whole) = self.whole(reference, cx).await?;
         let secret = part(&whole, reference)?;
-        let session = self.noted(self.sessions.current(&self.settings, cx).await)?;
+        let session = self.session(cx).await?;
         self.noted(secrets::describe(self.ask(&session, cx), &place, &secret).await)
     }
 
     async fn identity(&self, cx: &Context) -> Result<Identity> {
-        let session = self.noted(self.sessions.current(&self.settings, cx).await)?;
+        let session = self.session(cx).await?;
         let told = self.ask(&session, cx).identity().await;
         let (name, project) = self.noted(told.map_err(Failed::into_error))?;
         let mut identity = Identity::new(name);
@@ -262,7 +275,7 @@ impl Provider for Gcp {
 impl Versioned for Gcp {
     async fn versions(&self, reference: &Reference, cx: &Context) -> Result<Vec<VersionState>> {
         let address = Address::of(reference, &self.settings)?;
-        let session = self.noted(self.sessions.current(&self.settings, cx).await)?;
+        let session = self.session(cx).await?;
         let ask = self.ask(&session, cx);
         let place = ask.place(&address)?;
         self.noted(secrets::versions(ask, &place).await)
@@ -276,7 +289,7 @@ impl Versioned for Gcp {
         cx: &Context,
     ) -> Result<()> {
         let address = Address::of(reference, &self.settings)?;
-        let session = self.noted(self.sessions.current(&self.settings, cx).await)?;
+        let session = self.session(cx).await?;
         let ask = self.ask(&session, cx);
         let place = ask.place(&address)?;
         self.noted(secrets::stage(ask, &place, version, label).await)
@@ -284,7 +297,7 @@ impl Versioned for Gcp {
 
     async fn disable(&self, reference: &Reference, version: &Version, cx: &Context) -> Result<()> {
         let address = Address::of(reference, &self.settings)?;
-        let session = self.noted(self.sessions.current(&self.settings, cx).await)?;
+        let session = self.session(cx).await?;
         let ask = self.ask(&session, cx);
         let place = ask.place(&address)?;
         self.noted(secrets::disable(ask, &place, version).await)
@@ -292,7 +305,7 @@ impl Versioned for Gcp {
 
     async fn destroy(&self, reference: &Reference, version: &Version, cx: &Context) -> Result<()> {
         let address = Address::of(reference, &self.settings)?;
-        let session = self.noted(self.sessions.current(&self.settings, cx).await)?;
+        let session = self.session(cx).await?;
         let ask = self.ask(&session, cx);
         let place = ask.place(&address)?;
         self.noted(secrets::destroy(ask, &place, version).await)

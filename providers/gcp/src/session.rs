@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use credchain_core::{Context, Error, Kind, Result, Secret};
@@ -26,9 +27,18 @@ pub(crate) struct Session {
     http: Http,
     login: Login,
     /// Held by whoever logs in, so that everybody else waits for that one login.
-    token: tokio::sync::Mutex<Option<Token>>,
+    kept: tokio::sync::Mutex<Kept>,
+    /// How many logins have ended, well or not.
+    logins: AtomicU64,
     /// The project of references that name none.
     project: Option<String>,
+}
+
+/// What came of the last login.
+#[derive(Default)]
+struct Kept {
+    token: Option<Token>,
+    failed: Option<Failed>,
 }
 
 /// The sessions of all runtimes.
@@ -109,7 +119,7 @@ impl Ask<'_> {
 
     /// Whom Google takes this program for, after logging in.
     pub(crate) async fn identity(self) -> Result<(String, Option<String>), Failed> {
-        self.token(None).await?;
+        self.login().await?;
         Ok((self.session.login.name(), self.session.project.clone()))
     }
 
@@ -159,24 +169,51 @@ impl Ask<'_> {
         Err(failed(refusal(&answer)).with_wait(answer.retry_after))
     }
 
+    /// Logs in, if nobody has yet.
+    pub(crate) async fn login(self) -> Result<(), Failed> {
+        self.token(None).await.map(drop)
+    }
+
     /// A token that holds, and is not the refused one.
     async fn token(self, refused: Option<&Secret>) -> Result<Secret, Failed> {
-        let login = async {
-            let mut kept = self.session.token.lock().await;
+        let before = self.session.logins.load(Ordering::SeqCst);
+        let token = async {
+            let mut kept = self.session.kept.lock().await;
             let now = self.cx.clock().now();
             let good = |token: &&Token| {
                 token.holds(now) && !refused.is_some_and(|old| old.same_value(&token.secret))
             };
-            if let Some(token) = kept.as_ref().filter(good) {
+            if let Some(token) = kept.token.as_ref().filter(good) {
                 return Ok(token.secret.clone());
             }
-            let Session { http, login, .. } = self.session;
-            let token = login.token(http, self.settings, self.cx).await?;
-            Ok(kept.insert(token).secret.clone())
+            // Whoever came while somebody logged in takes that one's answer, also if it is no.
+            let waited = self.session.logins.load(Ordering::SeqCst) != before;
+            if let Some(failed) = kept.failed.as_ref().filter(|_| waited) {
+                return Err(failed.clone());
+            }
+            self.renew(&mut kept).await
         };
-        match within(self.cx, login).await {
+        match within(self.cx, token).await {
             Some(token) => token,
             None => Err(Failed::new(LOGIN, Failure::Late)),
+        }
+    }
+
+    async fn renew(self, kept: &mut Kept) -> Result<Secret, Failed> {
+        let Session { http, login, .. } = self.session;
+        let token = login.token(http, self.settings, self.cx).await;
+        self.session.logins.fetch_add(1, Ordering::SeqCst);
+        match token {
+            Ok(token) => {
+                kept.failed = None;
+                Ok(kept.token.insert(token).secret.clone())
+            }
+            Err(failed) => {
+                // That one was out of time says nothing about the others.
+                let late = matches!(failed.failure, Failure::Late);
+                kept.failed = Some(failed.clone()).filter(|_| !late);
+                Err(failed)
+            }
         }
     }
 }
@@ -236,7 +273,8 @@ async fn open(settings: &Settings, cx: &Context) -> Result<Session> {
     Ok(Session {
         http,
         login,
-        token: tokio::sync::Mutex::default(),
+        kept: tokio::sync::Mutex::default(),
+        logins: AtomicU64::new(0),
         project,
     })
 }

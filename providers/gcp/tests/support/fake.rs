@@ -159,7 +159,12 @@ impl State {
                 let stored = self.stored(project, name)?;
                 let newest_first = (1..=stored.versions.len()).rev();
                 let entries = newest_first.map(|number| stored.entry(name, number));
-                Ok(paged("versions", entries.collect(), page, &query))
+                Ok(paged(
+                    "versions",
+                    &entries.collect::<Vec<_>>(),
+                    page,
+                    &query,
+                ))
             }
             (method, ["projects", project, "secrets", name, "versions", version], verb) => {
                 self.version((project, name, version), (method, verb))
@@ -189,7 +194,12 @@ impl State {
             json!({"name": format!("projects/{NUMBER}/secrets/{name}"),
                 "replication": {"automatic": {}}, "createTime": "2026-01-02T03:04:05.678901Z"})
         });
-        Ok(paged("secrets", entries.collect(), self.page, query))
+        Ok(paged(
+            "secrets",
+            &entries.collect::<Vec<_>>(),
+            self.page,
+            query,
+        ))
     }
 
     fn create(&mut self, project: &str, query: &BTreeMap<&str, &str>, body: &Value) -> Answered {
@@ -339,7 +349,7 @@ fn sent(payload: &Value) -> Result<StoredVersion, Reply> {
     })
 }
 
-fn paged(key: &str, entries: Vec<Value>, most: usize, query: &BTreeMap<&str, &str>) -> Reply {
+fn paged(key: &str, entries: &[Value], most: usize, query: &BTreeMap<&str, &str>) -> Reply {
     let number = |key| query.get(key).and_then(|text: &&str| text.parse().ok());
     let start: usize = number("pageToken").unwrap_or(0);
     let size = most.min(number("pageSize").unwrap_or(most));

@@ -21,14 +21,13 @@ impl FakeIssuer {
     pub(crate) fn start(accepting: &FakeSecretManager, seconds: u32) -> Self {
         let state = accepting.shared();
         let given = Arc::new(Mutex::new(Vec::new()));
-        let gives = Arc::clone(&given);
+        let list = Arc::clone(&given);
         let server = FakeHttp::start(move |request| {
             let token = fresh_secret("given");
             // Only the last of a chain of tokens is one for Secret Manager.
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
             state.tokens.insert(token.clone());
-            gives
-                .lock()
+            list.lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(token.clone());
             if request.path.ends_with(":generateAccessToken") {

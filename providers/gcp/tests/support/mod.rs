@@ -10,6 +10,7 @@
 
 mod fake;
 mod issuer;
+mod scene;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 
 pub(crate) use self::fake::{FakeSecretManager, PROJECT, refusal};
 pub(crate) use self::issuer::{FakeIssuer, form};
+pub(crate) use self::scene::{ACCOUNT, Account, Scene, read};
 
 /// A provider with these settings, which logs in with a token unless they say otherwise.
 pub(crate) fn gcp(url: &str, table: Value) -> Gcp {
