@@ -3,14 +3,15 @@
 mod support;
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use credchain_core::{Error, Kind, Provider as _, Result, Secret};
 use credchain_provider_gcp::Gcp;
 use credchain_tests::faults::{
-    Behaviour, DEADLINE, FakeHttp, Outcome, Proxy, Reply, Request, Service, matrix,
+    Authority, Behaviour, Certificate, DEADLINE, FakeHttp, Outcome, Proxy, Reply, Request, Service,
+    matrix,
 };
 use serde_json::json;
 
@@ -124,6 +125,40 @@ async fn a_list_that_never_ends_is_given_up() {
     let listed = gcp(&server.url(), json!({})).list(None, &cx()).await;
     assert_eq!(listed.unwrap_err().kind(), Kind::Unavailable);
     assert_eq!(server.count(), 2);
+}
+
+#[tokio::test]
+async fn eight_secrets_are_asked_for_at_a_time_over_as_many_connections() {
+    let (under_way, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(0)));
+    let (seen, grown) = (most.clone(), Condvar::new());
+    let server = FakeHttp::start(move |_| {
+        let now = under_way.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut most = seen.lock().unwrap();
+        *most = now.max(*most);
+        grown.notify_all();
+        // The first ones wait for each other; if they never come together, the test fails.
+        let patience = Duration::from_secs(5);
+        drop(grown.wait_timeout_while(most, patience, |most| *most < 8));
+        under_way.fetch_sub(1, Ordering::SeqCst);
+        value()
+    });
+    let places: Vec<_> = (0..40).map(|n| reference(&format!("db{n}"))).collect();
+    let answers = gcp(&server.url(), json!({})).get_many(&places, &cx()).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(*most.lock().unwrap(), 8);
+    assert_eq!(server.count(), 40);
+}
+
+#[tokio::test]
+async fn a_certificate_is_trusted_if_its_authority_is_named() {
+    let authority = Authority::new();
+    let server = FakeHttp::start_tls(&authority, Certificate::Right, |_| value());
+    let trusting = gcp(&server.url(), json!({"ca": authority.pem()}));
+    assert_eq!(get(&trusting, "db").await.unwrap(), "v");
+    let error = get(&gcp(&server.url(), json!({})), "db").await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable);
+    assert!(error.hint().unwrap().contains("`ca`"), "{error:?}");
+    assert_eq!(server.count(), 1);
 }
 
 /// The service that a value is read from.
