@@ -105,7 +105,8 @@ pub(crate) fn of_id(id: &str) -> Option<(&str, Option<Version>)> {
     usable.then_some((name, version))
 }
 
-fn is_taken(c: char) -> bool {
+/// Whether Key Vault takes a character in names.
+pub(crate) fn is_taken(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-'
 }
 

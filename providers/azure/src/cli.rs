@@ -33,6 +33,7 @@ pub(crate) async fn token(ask: Ask<'_>) -> Result<Option<Token>, Problem> {
     let Some(program) = find(ask.cx) else {
         return Ok(None);
     };
+    tracing::debug!("logging in to Azure as whoever the Azure CLI is");
     let mut command = Command::new(&program);
     command
         .args(["account", "get-access-token", "--output", "json", "--scope"])

@@ -8,6 +8,7 @@ use credchain_core::{
     Context, CredentialSource, Error, Kind, Name, Result, Setting, Settings as Table, Setup, Shape,
 };
 
+use crate::address::is_taken;
 use crate::endpoint::Endpoints;
 
 /// Every key of the provider's table.
@@ -142,7 +143,7 @@ impl Settings {
         let connections = table.integer("max_connections")?;
         Ok(Self {
             endpoints: Endpoints::new(setup)?,
-            prefix: expanded("prefix")?.unwrap_or_default(),
+            prefix: prefix(expanded("prefix")?)?,
             path: table
                 .text("path")?
                 .unwrap_or("{project}/{profile}")
@@ -213,6 +214,18 @@ impl Auth {
     }
 }
 
+fn prefix(text: Option<String>) -> Result<String> {
+    let text = text.unwrap_or_default();
+    if !text.chars().all(is_taken) {
+        return Err(
+            wrong("setting `prefix` has letters, digits and `-`").with_hint(
+                "Key Vault takes nothing else in names; `path` is escaped, `prefix` is not",
+            ),
+        );
+    }
+    Ok(text)
+}
+
 impl fmt::Debug for Auth {
     // Without the source: what it holds, others have to hide.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -268,6 +281,8 @@ mod tests {
     fn every_mistake_is_misconfigured() {
         let secret = json!({"credential": "secret"});
         for table in [
+            json!({"prefix": "team/"}),
+            json!({"prefix": "team_"}),
             json!({"auth": {"method": "magic"}}),
             json!({"auth": {"tenant": "../canary"}}),
             json!({"auth": {"tenant": "-canary"}}),

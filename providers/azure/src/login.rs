@@ -83,6 +83,7 @@ async fn by_what_is_there(ask: Ask<'_>) -> Result<Token, Problem> {
 
 /// As an application that has a secret.
 async fn by_secret(ask: Ask<'_>) -> Result<Token, Problem> {
+    tracing::debug!("logging in to Azure as an application with a secret");
     let auth = &ask.settings.auth;
     let secret = match &auth.client_secret {
         Some(name) => {
@@ -147,6 +148,7 @@ fn is_application_named(ask: Ask<'_>) -> Result<bool> {
 
 /// As an application that somebody else vouches for.
 async fn by_assertion(ask: Ask<'_>, source: Assertion) -> Result<Token, Problem> {
+    tracing::debug!("logging in to Azure as a federated identity");
     let assertion = match source {
         Assertion::File(file) => of_file(&file, ask.cx).await?,
         Assertion::GitHub(url, key) => of_github(ask, url, &key).await?,
@@ -283,6 +285,7 @@ fn identity_request(ask: Ask<'_>, mut url: Url, version: &str) -> Result<Request
 
 /// Asks the machine for its own identity.
 async fn by_identity(ask: Ask<'_>, request: RequestBuilder) -> Result<Token, Problem> {
+    tracing::debug!("logging in to Azure with the identity of this machine");
     let answer = http::send(LOGIN, request, ask.cx).await?;
     if !answer.is_success() {
         let failed = Failed::new(LOGIN, Failure::Identity(answer.status));
