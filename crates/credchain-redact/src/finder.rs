@@ -38,6 +38,16 @@ pub(crate) enum Label {
     Rule(Arc<str>),
 }
 
+impl Label {
+    /// The credential's or the rule's name.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Value(owner) => &owner.name,
+            Self::Rule(name) => name,
+        }
+    }
+}
+
 /// The registered value that a needle belongs to, as far as a mask may tell.
 pub(crate) struct Owner {
     /// The credential's name.
