@@ -223,8 +223,7 @@ async fn load(settings: &Settings, http: SharedHttpClient, cx: &Context) -> Resu
 
 async fn static_keys(keys: &Keys, settings: &Settings, cx: &Context) -> Result<Credentials> {
     let read = async |name: &Name| -> Result<String> {
-        let secret = settings.source.credential(name, cx).await;
-        let secret = secret.map_err(|error| no_key(error, name))?;
+        let secret = settings.source.needed(name, cx).await?;
         let text = secret.expose_text().map(str::to_owned);
         text.ok_or_else(|| {
             Error::new(Kind::Invalid, "an AWS access key has to be text").for_credential(name)
@@ -236,19 +235,6 @@ async fn static_keys(keys: &Keys, settings: &Settings, cx: &Context) -> Result<C
     };
     let (id, secret) = (read(&keys.id).await?, read(&keys.secret).await?);
     Ok(Credentials::new(id, secret, token, None, "settings"))
-}
-
-/// That the key to the store is missing must not look as if the store lacked the secret.
-fn no_key(error: Error, name: &Name) -> Error {
-    if !error.kind().is_miss() {
-        return error;
-    }
-    let message = format!("`{name}`, the credential to log in to AWS with, is missing");
-    Error::new(Kind::Unauthenticated, message)
-        .with_hint(format!(
-            "`resolve explain {name}` shows where it was looked for"
-        ))
-        .with_source(error)
 }
 
 fn keys_of_environment(env: &impl Fn(&str) -> Option<String>) -> Option<Credentials> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use credchain_core::{Context, Error, Kind, Name, Result};
+use credchain_core::{Context, Error, Kind, Result};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{RequestBuilder, Url};
@@ -86,10 +86,7 @@ async fn by_secret(ask: Ask<'_>) -> Result<Token, Problem> {
     tracing::debug!("logging in to Azure as an application with a secret");
     let auth = &ask.settings.auth;
     let secret = match &auth.client_secret {
-        Some(name) => {
-            let secret = auth.source.credential(name, ask.cx).await;
-            secret.map_err(|error| no_secret(error, name))?
-        }
+        Some(name) => auth.source.needed(name, ask.cx).await?,
         None => match ask.cx.env().text("AZURE_CLIENT_SECRET") {
             Some(secret) => secret.into(),
             None => return Err(missing("client_secret", "AZURE_CLIENT_SECRET").into()),
@@ -99,19 +96,6 @@ async fn by_secret(ask: Ask<'_>) -> Result<Token, Problem> {
         return Err(Error::new(Kind::Invalid, "a client secret has to be text").into());
     };
     by_form(ask, &[("client_secret", secret)]).await
-}
-
-/// That the key to the store is missing must not look as if the store lacked the secret.
-fn no_secret(error: Error, name: &Name) -> Error {
-    if !error.kind().is_miss() {
-        return error;
-    }
-    let message = format!("`{name}`, the credential to log in to Azure with, is missing");
-    Error::new(Kind::Unauthenticated, message)
-        .with_hint(format!(
-            "`resolve explain {name}` shows where it was looked for"
-        ))
-        .with_source(error)
 }
 
 /// Who vouches for an application that has no secret.

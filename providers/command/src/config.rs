@@ -330,10 +330,9 @@ impl Common {
                     let before = self.environment.text(name).unwrap_or_default();
                     text.replace("{inherited}", &before).trim_start().into()
                 }
-                Variable::Credential(credential) => to_os(
-                    &self.credentials.credential(credential, cx).await?,
-                    credential,
-                )?,
+                Variable::Credential(credential) => {
+                    to_os(&self.credentials.needed(credential, cx).await?, credential)?
+                }
             };
             assign(&mut env, name, value);
         }

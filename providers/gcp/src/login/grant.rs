@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::jwt::Key;
 use super::workload::Workload;
-use super::{Hop, Login, Metadata, Source, Token, User, credential};
+use super::{Hop, Login, Metadata, Source, Token, User};
 use crate::config::Settings;
 use crate::error::{Action, Failed, Failure};
 use crate::http::{Answer, Http, send};
@@ -49,7 +49,7 @@ impl Login {
     ) -> Result<Token, Failed> {
         let mut token = match &self.source {
             Source::Token(name) => {
-                let given = credential(name, settings, cx).await;
+                let given = settings.source.needed(name, cx).await;
                 given_token(&given.map_err(|error| Failed::new(LOGIN, Failure::Login(error)))?)
             }
             Source::Metadata(metadata) => metadata.token(http, cx).await?,

@@ -89,7 +89,7 @@ impl Login {
         let mut login = match &settings.login {
             LoginSetting::Token(name) => Self::of(Source::Token(name.clone())),
             LoginSetting::Key(name) => {
-                let key = credential(name, settings, cx).await?;
+                let key = settings.source.needed(name, cx).await?;
                 file::parse(key.expose(), &format!("`{name}`"), settings)?
             }
             LoginSetting::File(path) => named_file(path.clone(), settings).await?,
@@ -161,23 +161,6 @@ impl Hop {
         let (_, rest) = self.url.rsplit_once("/serviceAccounts/")?;
         rest.split_once(':').map(|(account, _)| account)
     }
-}
-
-/// A credential of the chain that is needed for logging in.
-async fn credential(name: &Name, settings: &Settings, cx: &Context) -> Result<Secret> {
-    let secret = settings.source.credential(name, cx).await;
-    // That the key to the store is missing must not look as if the store lacked the secret.
-    secret.map_err(|error| {
-        if !error.kind().is_miss() {
-            return error;
-        }
-        let message = format!("`{name}`, the credential to log in to Google with, is missing");
-        Error::new(Kind::Unauthenticated, message)
-            .with_hint(format!(
-                "`resolve explain {name}` shows where it was looked for"
-            ))
-            .with_source(error)
-    })
 }
 
 async fn named_file(path: PathBuf, settings: &Settings) -> Result<Login> {
