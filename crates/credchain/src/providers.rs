@@ -7,6 +7,8 @@ use credchain_core::{Registry, Result};
 use credchain_provider_age as _;
 #[cfg(feature = "aws")]
 use credchain_provider_aws as _;
+#[cfg(feature = "azure")]
+use credchain_provider_azure as _;
 #[cfg(feature = "command")]
 use credchain_provider_command as _;
 #[cfg(feature = "dotenv")]
@@ -15,6 +17,8 @@ use credchain_provider_dotenv as _;
 use credchain_provider_env as _;
 #[cfg(feature = "file")]
 use credchain_provider_file as _;
+#[cfg(feature = "gcp")]
+use credchain_provider_gcp as _;
 #[cfg(feature = "keyring")]
 use credchain_provider_keyring as _;
 #[cfg(feature = "vault")]
@@ -25,6 +29,8 @@ const ENABLED: &[&str] = &[
     "age",
     #[cfg(feature = "aws")]
     "aws",
+    #[cfg(feature = "azure")]
+    "azure",
     #[cfg(feature = "command")]
     "command",
     #[cfg(feature = "dotenv")]
@@ -33,6 +39,8 @@ const ENABLED: &[&str] = &[
     "env",
     #[cfg(feature = "file")]
     "file",
+    #[cfg(feature = "gcp")]
+    "gcp",
     #[cfg(feature = "keyring")]
     "keyring",
     #[cfg(feature = "vault")]

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 /// What is wrong with a server's certificate, if anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Certificate {
     /// It is for `127.0.0.1` and `localhost`, and for long.
     Right,
