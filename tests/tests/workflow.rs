@@ -79,6 +79,7 @@ fn every_script_of_the_workflow_runs_to_its_end_with_the_right_arguments() {
     let calls = String::from_utf8(project.read("calls")).unwrap();
     for wanted in [
         "sudo apt-get install --yes --no-install-recommends ",
+        "sudo sysctl kernel.keys.maxbytes=",
         "run \n",
         "cargo build --package credchain-cli --no-default-features --features local\n",
         "cargo test --package credchain-core ",

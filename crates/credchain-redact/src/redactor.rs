@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use zeroize::Zeroizing;
 
 use crate::common::is_common;
 use crate::finder::{Finder, Owner};
@@ -214,7 +215,7 @@ impl Redactor {
             settings: Settings {
                 replacement: Replacement::default(),
                 min_length: 4,
-                linger: Duration::from_secs(3600),
+                linger: Duration::from_hours(1),
                 patterns: None,
                 clock: system_clock(),
             },
@@ -235,16 +236,7 @@ impl Redactor {
             return Registration::Masked;
         }
         drop(state);
-        let least = if options.force {
-            1
-        } else {
-            self.shared.settings.min_length
-        };
-        let is_worth = |part: &[u8]| {
-            let part = part.trim_ascii();
-            !part.is_empty() && part.len() >= least && (options.force || !is_common(part))
-        };
-        let forms = Arc::new(Forms::of(value, is_worth));
+        let forms = Arc::new(Forms::of(value, |part| self.is_worth(part, options)));
         let owner = Arc::new(self.shared.settings.replacement.owner(name, value));
         let mut state = self.state();
         // Somebody else may have registered it meanwhile.
@@ -259,6 +251,12 @@ impl Redactor {
             self.changed(&state);
         }
         Registration::Masked
+    }
+
+    /// Every form in which a value is hidden, the value itself first: for whoever searches files.
+    pub fn forms(&self, value: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
+        let forms = Forms::of(value, |part| self.is_worth(part, Options::default()));
+        forms.each().map(|form| Zeroizing::new(form.to_vec())).collect()
     }
 
     /// Stops hiding the values of a name, once the lingering time is over.
@@ -358,6 +356,11 @@ impl Redactor {
         });
         self.shared.current.store(Arc::clone(&snapshot));
         Some(snapshot)
+    }
+
+    /// Whether a part of a value is masked for itself.
+    fn is_worth(&self, part: &[u8], options: Options) -> bool {
+        self.reason_against(part, options).is_none()
     }
 
     fn reason_against(&self, value: &[u8], options: Options) -> Option<Reason> {

@@ -461,15 +461,15 @@ async fn the_environment_is_the_callers_without_what_is_not_the_plugins() {
 }
 
 #[tokio::test]
-async fn a_missing_credential_for_the_environment_keeps_its_kind() {
+async fn a_missing_credential_for_the_environment_is_no_missing_secret() {
     let directory = tempfile::tempdir().unwrap();
     let settings = support::merged(
         hostile_settings("env", directory.path()),
         &json!({"env": {"LOGIN": {"credential": "login"}}}),
     );
     let error = build(settings).get(&at("LOGIN"), &cx()).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::NotFound);
-    assert_eq!(error.credential().unwrap().as_str(), "login");
+    assert_eq!(error.kind(), Kind::Unauthenticated);
+    assert!(error.message().contains("`login`"), "{error:?}");
 }
 
 #[tokio::test]

@@ -104,6 +104,11 @@ impl Forms {
         forms
     }
 
+    /// Each form.
+    pub(crate) fn each(&self) -> impl Iterator<Item = &[u8]> {
+        self.spans.iter().map(|form| &self.bytes[form.start..form.start + form.len as usize])
+    }
+
     /// All bytes, one form after the other.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes

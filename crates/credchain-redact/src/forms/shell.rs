@@ -8,9 +8,9 @@ pub(super) fn add(value: &[u8], forms: &mut Forms) {
         forms.write(|out| {
             for &byte in value {
                 if byte == b'\'' {
-                    out.extend(quote)
+                    out.extend(quote);
                 } else {
-                    out.push(byte)
+                    out.push(byte);
                 }
             }
         });

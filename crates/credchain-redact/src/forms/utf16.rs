@@ -8,8 +8,9 @@ pub(super) fn add(value: &[u8], forms: &mut Forms) {
     };
     for order in [u16::to_le_bytes, u16::to_be_bytes] {
         forms.write(|out| {
-            text.encode_utf16()
-                .for_each(|unit| out.extend(&order(unit)))
+            for unit in text.encode_utf16() {
+                out.extend(&order(unit));
+            }
         });
     }
 }

@@ -73,7 +73,9 @@ impl Needles {
         });
         let keys = keyed.iter().map(|(key, _)| *key).collect();
         let spans = keyed.iter().map(|(_, span)| *span).collect();
-        keyed.iter_mut().for_each(|(key, _)| key.zeroize());
+        for (key, _) in &mut keyed {
+            key.zeroize();
+        }
         Self::ordered(bytes, spans, keys)
     }
 

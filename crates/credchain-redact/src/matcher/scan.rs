@@ -100,7 +100,7 @@ impl Scan {
             return at;
         }
         self.credit -= work.min(self.credit);
-        if text.len() - at > SLOW as usize / 4 {
+        if (text.len() - at) as u64 > SLOW / 4 {
             self.slow_for = (self.slow_for / 2).max(SLOW);
         }
         self.node = open.map_or_else(|| layer.needles().root(), |(_, node)| node);
@@ -210,10 +210,10 @@ impl Candidates<'_> {
                 label: self.layer.label(span.owner),
             });
         }
-        if let Some(node) = beginning.open {
-            if self.open.is_none_or(|(first, _)| from < first) {
-                self.open = Some((from, node));
-            }
+        if let Some(node) = beginning.open
+            && self.open.is_none_or(|(first, _)| from < first)
+        {
+            self.open = Some((from, node));
         }
     }
 

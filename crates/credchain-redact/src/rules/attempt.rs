@@ -6,7 +6,7 @@ use regex_automata::util::primitives::StateID;
 
 use super::program::{MAX_LABEL, Program};
 use super::spec::{MaskFrom, Spec};
-use super::value::{Purpose, is_secret};
+use super::value::{Candidate, Purpose, is_secret};
 
 /// The text that is at hand. Positions are relative to it.
 #[derive(Clone, Copy)]
@@ -121,9 +121,12 @@ pub(super) fn attempt(
                 0
             };
             let mask = if mask < range.end { mask } else { secret };
-            if spec.right.allows(after)
-                && is_secret(&spec.judge, &text.bytes[range.clone()], public, purpose)
-            {
+            let candidate = Candidate {
+                secret: &text.bytes[range.clone()],
+                public,
+                after: &text.bytes[matched..],
+            };
+            if spec.right.allows(after) && is_secret(&spec.judge, candidate, purpose) {
                 Verdict::Match {
                     secret: range,
                     mask,

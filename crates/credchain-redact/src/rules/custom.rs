@@ -61,6 +61,7 @@ impl Rule {
             keywords: Vec::new(),
             ignore_case: false,
             lead: 0,
+            then: 0,
             left: Left::Any,
             right: Right::Any,
             mask: if self.keep_label {

@@ -56,6 +56,8 @@ struct Rule {
     #[serde(default)]
     lead: usize,
     #[serde(default)]
+    then: usize,
+    #[serde(default)]
     left: Left,
     #[serde(default)]
     right: Right,
@@ -110,6 +112,7 @@ impl Rule {
             keywords: keywords.map(|word| word.into_bytes().into()).collect(),
             ignore_case: self.ignore_case,
             lead: self.lead,
+            then: self.then,
             left: self.left,
             right: self.right,
             mask: MaskFrom::Keyword,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::prefilter::Prefilter;
-use super::spec::Matcher;
+use super::prefilter::{Keyword, Prefilter};
+use super::spec::{Left, Matcher};
 use super::value::Purpose;
 
 /// Rules, ready to be searched for.
@@ -28,7 +28,7 @@ impl Index {
             Purpose::Scan => matcher.spec.scan,
         };
         let matchers: Vec<_> = all.iter().filter(on).cloned().collect();
-        let mut keywords: BTreeMap<(Box<[u8]>, bool), Vec<usize>> = BTreeMap::new();
+        let mut keywords: BTreeMap<Keyword, Vec<usize>> = BTreeMap::new();
         let mut free = Vec::new();
         for (index, matcher) in matchers.iter().enumerate() {
             let spec = &matcher.spec;
@@ -36,7 +36,12 @@ impl Index {
                 free.push(index);
             }
             for word in &spec.keywords {
-                let key = (word.clone(), spec.ignore_case);
+                let key = Keyword {
+                    bytes: word.clone(),
+                    ignore_case: spec.ignore_case,
+                    left: if spec.lead == 0 { spec.left } else { Left::Any },
+                    then: spec.then,
+                };
                 keywords.entry(key).or_default().push(index);
             }
         }

@@ -3,13 +3,17 @@
 //! A keyword covers two neighbouring grams of three bytes, and one of them begins at an even
 //! position. So every second position of the text is looked up in a bitmap of grams, and the rare
 //! hit is compared with the keywords that have the gram. Letters of both cases are one: whether a
-//! keyword minds is decided by the comparison.
+//! keyword minds is decided by the comparison. A short keyword has one gram only, and takes the byte
+//! before it into the other one; what may stand there makes that gram a rare one.
+
+use super::spec::Left;
 
 const GRAM: usize = 3;
 const STRIDE: usize = 2;
-/// The bitmap has 2^17 bits: 16 KiB, which stay in the fastest cache.
-const BITS: u32 = 17;
-const WORDS: usize = 1 << (BITS - 6);
+/// The bitmap has 2^11 words: 16 KiB, which stay in the fastest cache. A gram has two bits of one
+/// word, so that a few thousand grams let little else through.
+const WORD_BITS: u32 = 11;
+const WORDS: usize = 1 << WORD_BITS;
 /// How many bytes of text one round of the hot loop covers, and how many it reads.
 const BLOCK: usize = 16;
 const READ: usize = BLOCK + 4;
@@ -32,42 +36,61 @@ pub(super) struct Hit {
 pub(super) struct Prefilter {
     keywords: Vec<Keyword>,
     bitmap: Box<[u64; WORDS]>,
-    /// Which keyword has a gram and how far from the keyword's beginning, ordered by gram.
-    grams: Vec<(u32, u32, i8)>,
+    /// Which keyword has a gram and how far from the keyword's beginning, ordered by the gram's word.
+    grams: Vec<Gram>,
+    /// Where the grams of each word begin; one more for the end.
+    by_word: Vec<u32>,
     longest: usize,
 }
 
-struct Keyword {
-    bytes: Box<[u8]>,
-    ignore_case: bool,
+struct Gram {
+    bytes: u32,
+    keyword: usize,
+    /// Where the gram is, from the keyword's beginning.
+    offset: i8,
+}
+
+/// What is searched for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Keyword {
+    /// At least [`MIN_KEYWORD`] bytes.
+    pub(super) bytes: Box<[u8]>,
+    /// Whether case does not matter.
+    pub(super) ignore_case: bool,
+    /// What may stand before it; anything if the match begins earlier.
+    pub(super) left: Left,
+    /// How many characters of a token must follow, at least. Words are short where keywords are.
+    pub(super) then: usize,
 }
 
 impl Prefilter {
-    /// Takes keywords of at least [`MIN_KEYWORD`] bytes; the flag says that case does not matter.
-    pub(super) fn new(keywords: impl IntoIterator<Item = (Box<[u8]>, bool)>) -> Self {
-        let keywords: Vec<Keyword> = keywords
-            .into_iter()
-            .map(|(bytes, ignore_case)| Keyword { bytes, ignore_case })
-            .collect();
+    /// Prepares the search.
+    pub(super) fn new(keywords: Vec<Keyword>) -> Self {
         let mut grams = Vec::new();
-        for (index, keyword) in keywords.iter().enumerate() {
-            let index = u32::try_from(index).unwrap_or(u32::MAX);
-            for (gram, offset) in grams_of(&keyword.bytes) {
-                grams.push((gram, index, offset));
+        for (keyword, sought) in keywords.iter().enumerate() {
+            for (bytes, offset) in grams_of(sought) {
+                grams.push(Gram { bytes, keyword, offset });
             }
         }
-        grams.sort_unstable();
-        grams.dedup();
+        let key = |gram: &Gram| (slot(gram.bytes).0, gram.bytes, gram.keyword, gram.offset);
+        grams.sort_unstable_by_key(key);
+        grams.dedup_by_key(|gram| key(gram));
         let mut bitmap = Box::new([0; WORDS]);
-        for &(gram, _, _) in &grams {
-            let (word, bit) = slot(gram);
-            bitmap[word] |= bit;
+        let mut by_word = vec![0; WORDS + 1];
+        for gram in &grams {
+            let (word, bits) = slot(gram.bytes);
+            bitmap[word] |= bits;
+            by_word[word + 1] += 1;
+        }
+        for word in 0..WORDS {
+            by_word[word + 1] += by_word[word];
         }
         let longest = keywords.iter().map(|keyword| keyword.bytes.len()).max();
         Self {
             keywords,
             bitmap,
             grams,
+            by_word,
             longest: longest.unwrap_or(0),
         }
     }
@@ -85,10 +108,11 @@ impl Prefilter {
         let from = fresh.saturating_sub(self.longest);
         let mut at = from;
         while let Some(block) = text.get(at..).and_then(<[u8]>::first_chunk::<READ>) {
-            if self.any(block) {
-                for offset in (0..BLOCK).step_by(STRIDE) {
-                    self.verify(text, at + offset, fresh, hits);
-                }
+            let mut seen = self.candidates(block);
+            while seen != 0 {
+                let position = seen.trailing_zeros() as usize;
+                self.verify(text, at + position * STRIDE, fresh, hits);
+                seen &= seen - 1;
             }
             at += BLOCK;
         }
@@ -100,46 +124,39 @@ impl Prefilter {
         hits.dedup();
     }
 
-    /// Whether any gram at an even position of the block is one of ours.
-    #[inline]
-    fn any(&self, block: &[u8; READ]) -> bool {
+    /// Which even positions of the block have a gram of ours, one bit each.
+    #[inline(always)]
+    fn candidates(&self, block: &[u8; READ]) -> u32 {
         let mut seen = 0;
-        // Unrolled and without a branch by the compiler: eight loads, eight bits, one test.
-        for offset in (0..BLOCK).step_by(STRIDE) {
-            let bytes = [
-                block[offset],
-                block[offset + 1],
-                block[offset + 2],
-                block[offset + 3],
-            ];
-            let (word, bit) = slot((u32::from_le_bytes(bytes) & 0x00ff_ffff) | 0x0020_2020);
-            seen |= self.bitmap[word] & bit;
+        // Unrolled and without a branch by the compiler.
+        for position in 0..BLOCK / STRIDE {
+            let at = position * STRIDE;
+            let bytes = [block[at], block[at + 1], block[at + 2], block[at + 3]];
+            let (word, bits) = slot((u32::from_le_bytes(bytes) & 0x00ff_ffff) | 0x0020_2020);
+            seen |= u32::from(self.bitmap[word] & bits == bits) << position;
         }
-        seen != 0
+        seen
     }
 
     /// Compares the keywords that have the gram at this position.
     fn verify(&self, text: &[u8], at: usize, fresh: usize, hits: &mut Vec<Hit>) {
-        let gram = gram_at(text, at);
-        let (word, bit) = slot(gram);
-        if self.bitmap[word] & bit == 0 {
+        let bytes = gram_at(text, at);
+        let (word, bits) = slot(bytes);
+        if self.bitmap[word] & bits != bits {
             return;
         }
-        let first = self.grams.partition_point(|entry| entry.0 < gram);
-        for &(_, index, offset) in self.grams[first..]
-            .iter()
-            .take_while(|entry| entry.0 == gram)
-        {
-            let keyword = &self.keywords[index as usize];
-            let Some(start) = at.checked_add_signed(-isize::from(offset)) else {
+        let range = self.by_word[word] as usize..self.by_word[word + 1] as usize;
+        for gram in self.grams[range].iter().filter(|gram| gram.bytes == bytes) {
+            let keyword = &self.keywords[gram.keyword];
+            let Some(start) = at.checked_add_signed(-isize::from(gram.offset)) else {
                 continue;
             };
             let end = start + keyword.bytes.len();
-            if end > fresh && text.get(start..end).is_some_and(|found| keyword.is(found)) {
+            if end > fresh && keyword.is_at(text, start) {
                 hits.push(Hit {
                     end,
                     start,
-                    keyword: index as usize,
+                    keyword: gram.keyword,
                 });
             }
         }
@@ -147,20 +164,29 @@ impl Prefilter {
 }
 
 impl Keyword {
-    fn is(&self, found: &[u8]) -> bool {
-        if self.ignore_case {
+    fn is_at(&self, text: &[u8], start: usize) -> bool {
+        let Some(found) = text.get(start..start + self.bytes.len()) else {
+            return false;
+        };
+        let same = if self.ignore_case {
             found.eq_ignore_ascii_case(&self.bytes)
         } else {
             *found == *self.bytes
-        }
+        };
+        // Where the text begins, what stands before it is not known here.
+        let before = start.checked_sub(1).and_then(|before| text.get(before));
+        let mut after = text[start + found.len()..].iter().take(self.then);
+        same && before.is_none_or(|&before| self.left.allows(Some(before), found[0]))
+            && after.all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(byte))
     }
 }
 
-/// Where the bitmap has the gram.
+/// Which word of the bitmap a gram is in, and its bits there.
 #[inline]
 fn slot(gram: u32) -> (usize, u64) {
-    let hash = gram.wrapping_mul(0x9e37_79b1) >> (32 - BITS);
-    ((hash >> 6) as usize, 1 << (hash & 63))
+    let hash = gram.wrapping_mul(0x9e37_79b1);
+    let bits = 1 << (hash >> 15 & 63) | 1 << (hash >> 9 & 63);
+    ((hash >> (32 - WORD_BITS)) as usize, bits)
 }
 
 /// The gram at this position; past the end of the text there are spaces.
@@ -175,18 +201,24 @@ fn fold(bytes: [u8; GRAM]) -> u32 {
 }
 
 /// The grams that find a keyword at an even and at an odd position, and where they are in it.
-fn grams_of(keyword: &[u8]) -> Vec<(u32, i8)> {
-    let any = || (0..=u8::MAX).filter(|byte| byte & 0x20 != 0);
-    match *keyword {
-        [] | [_] => Vec::new(),
-        [a, b] => any()
-            .flat_map(|x| [(fold([a, b, x]), 0), (fold([x, a, b]), -1)])
-            .collect(),
-        [a, b, c] => std::iter::once((fold([a, b, c]), 0))
-            .chain(any().map(|x| (fold([b, c, x]), 1)))
-            .collect(),
-        _ => rarest_pair(keyword),
+fn grams_of(keyword: &Keyword) -> Vec<(u32, i8)> {
+    let bytes = &keyword.bytes;
+    if bytes.len() > GRAM {
+        return rarest_pair(bytes);
     }
+    let [first, second, ..] = **bytes else {
+        return Vec::new();
+    };
+    let any = 0..=u8::MAX;
+    let before = any.clone().filter(|&byte| keyword.left.allows(Some(byte), first));
+    let mut grams: Vec<_> = before
+        .map(|before| (fold([before, first, second]), -1))
+        .collect();
+    match bytes.get(2) {
+        Some(&third) => grams.push((fold([first, second, third]), 0)),
+        None => grams.extend(any.map(|after| (fold([first, second, after]), 0))),
+    }
+    grams
 }
 
 /// Of all neighbouring grams, the two that ordinary text has least often.
@@ -219,6 +251,15 @@ fn commonness(byte: u8) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn any(word: &str, ignore_case: bool) -> Keyword {
+        Keyword {
+            bytes: word.as_bytes().into(),
+            ignore_case,
+            left: Left::Any,
+            then: 0,
+        }
+    }
 
     fn naive(keywords: &[(&str, bool)], text: &[u8], fresh: usize) -> Vec<Hit> {
         let mut hits = Vec::new();
@@ -256,11 +297,7 @@ mod tests {
             ("abcdefghij", false),
             ("PassWord", true),
         ];
-        let filter = Prefilter::new(
-            words
-                .iter()
-                .map(|(word, fold)| (word.as_bytes().into(), *fold)),
-        );
+        let filter = Prefilter::new(words.iter().map(|(word, fold)| any(word, *fold)).collect());
         for (word, _) in words {
             for lead in 0..40 {
                 let mut text = vec![b'.'; lead];
@@ -280,10 +317,29 @@ mod tests {
 
     #[test]
     fn case_matters_only_where_it_is_said_to() {
-        let filter = Prefilter::new([(b"AKIA"[..].into(), false), (b"token"[..].into(), true)]);
+        let filter = Prefilter::new(vec![any("AKIA", false), any("token", true)]);
         let mut hits = Vec::new();
         filter.find(b"akia TOKEN AKIA Token", 0, &mut hits);
         let starts: Vec<_> = hits.iter().map(|hit| hit.start).collect();
         assert_eq!(starts, [5, 11, 16]);
+    }
+
+    #[test]
+    fn what_may_not_stand_before_a_keyword_hides_it_at_every_position() {
+        for word in ["s.", "pat", "ghp_"] {
+            let keyword = Keyword {
+                left: Left::Word,
+                ..any(word, false)
+            };
+            let filter = Prefilter::new(vec![keyword]);
+            for lead in 0..40 {
+                for (before, wanted) in [(" ", 1), ("-", 1), ("x", 0), ("_", 0)] {
+                    let text = format!("{}{before}{word}Q7", ".".repeat(lead));
+                    let mut hits = Vec::new();
+                    filter.find(text.as_bytes(), 0, &mut hits);
+                    assert_eq!(hits.len(), wanted, "{text}");
+                }
+            }
+        }
     }
 }

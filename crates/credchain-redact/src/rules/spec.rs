@@ -32,6 +32,8 @@ pub(super) struct Spec {
     pub(super) ignore_case: bool,
     /// How many bytes of the match stand before the keyword.
     pub(super) lead: usize,
+    /// How many letters, digits, `_` and `-` follow the keyword at least.
+    pub(super) then: usize,
     pub(super) left: Left,
     pub(super) right: Right,
     pub(super) mask: MaskFrom,
@@ -55,7 +57,7 @@ pub(super) enum Tier {
 }
 
 /// What may stand before a match.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Left {
     /// Anything but a letter, a digit or an underscore.
@@ -97,6 +99,8 @@ pub(super) enum Right {
     Token,
     /// Anything but what base64 is made of.
     Base64,
+    /// White space.
+    Line,
     /// Anything.
     Any,
 }
@@ -109,6 +113,7 @@ impl Right {
             Self::Word => !word,
             Self::Token => !word && after != b'-',
             Self::Base64 => !after.is_ascii_alphanumeric() && !b"+/=".contains(&after),
+            Self::Line => after.is_ascii_whitespace(),
             Self::Any => true,
         }
     }
@@ -148,6 +153,8 @@ pub(super) enum Shape {
     Password,
     /// What machines make.
     Token,
+    /// A password before a host, in a URL.
+    Url,
 }
 
 impl Matcher {

@@ -19,9 +19,21 @@ pub(super) enum Purpose {
     Scan,
 }
 
-/// Whether a rule's secret is one. `public` is how many of its bytes are the provider's prefix.
-pub(super) fn is_secret(judge: &Judge, secret: &[u8], public: usize, purpose: Purpose) -> bool {
-    let own = secret.get(public..).unwrap_or_default();
+/// A secret and where it stands.
+#[derive(Clone, Copy)]
+pub(super) struct Candidate<'a> {
+    /// All of it.
+    pub(super) secret: &'a [u8],
+    /// How many of its bytes are the provider's prefix.
+    pub(super) public: usize,
+    /// What follows the match.
+    pub(super) after: &'a [u8],
+}
+
+/// Whether what a rule has matched is a secret.
+pub(super) fn is_secret(judge: &Judge, candidate: Candidate<'_>, purpose: Purpose) -> bool {
+    let secret = candidate.secret;
+    let own = secret.get(candidate.public..).unwrap_or_default();
     if own.is_empty() || is_mask(secret) || is_mask(own) || is_reference(own) {
         return false;
     }
@@ -35,6 +47,7 @@ pub(super) fn is_secret(judge: &Judge, secret: &[u8], public: usize, purpose: Pu
             Shape::Any => true,
             Shape::Password => looks_chosen(own),
             Shape::Token => looks_made(own),
+            Shape::Url => own.len() >= 5 && !is_example_host(candidate.after),
         }
 }
 
@@ -162,12 +175,12 @@ fn looks_chosen(value: &[u8]) -> bool {
     let Some(text) = printable(value) else {
         return false;
     };
-    let letters_only = text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let letters_only = text.chars().all(char::is_alphabetic);
     let plain_number = text
         .bytes()
         .all(|byte| byte.is_ascii_digit() || b".,:".contains(&byte));
     text.len() >= 5
-        && !(letters_only && !mixes_cases(text))
+        && !(letters_only && (text.len() < 16 || !mixes_cases(text)))
         && !plain_number
         && !text.contains(' ')
         && !is_uuid(text)
@@ -193,6 +206,23 @@ fn looks_made(value: &[u8]) -> bool {
         && !is_code(text)
         && !is_place(text)
         && !is_name(text)
+}
+
+/// A host that documentation and tests use.
+fn is_example_host(after: &[u8]) -> bool {
+    let host = after.split(|&byte| b"/:?#\"'`<> \r\n".contains(&byte)).next();
+    let host = host.map(|host| String::from_utf8_lossy(host).to_ascii_lowercase());
+    host.is_some_and(|host| {
+        let reserved = ["example", "test", "invalid", "localhost"];
+        let mut labels = host.rsplit('.');
+        let last = labels.next().unwrap_or_default();
+        let domain = labels.next().unwrap_or_default();
+        reserved.contains(&last)
+            || domain == "example"
+            || host.starts_with("127.")
+            || host.contains(['{', '$', '<'])
+            || ["host", "hostname", "server", "proxy"].contains(&last)
+    })
 }
 
 fn printable(value: &[u8]) -> Option<&str> {
@@ -222,7 +252,7 @@ fn is_code(text: &str) -> bool {
         || text.starts_with(['&', '*', '@']) && is_name(&text[1..])
 }
 
-/// A path, an address, a file name, a date.
+/// A path, an address, a file name, a query, an option.
 fn is_place(text: &str) -> bool {
     const ENDINGS: [&str; 16] = [
         ".json", ".yml", ".yaml", ".toml", ".txt", ".pem", ".key", ".crt", ".env", ".js", ".py",
@@ -235,6 +265,7 @@ fn is_place(text: &str) -> bool {
         || path
         || ENDINGS.iter().any(|ending| lower.ends_with(ending))
         || (text.contains('/') && is_name(text))
+        || (text.contains('=') && text.split(|c: char| "?&=".contains(c)).all(is_name))
 }
 
 /// Words and what joins them: `my_service.api-token`, `fooBar2`, `OAUTH2_TOKEN`, `/etc/app`.
@@ -263,7 +294,7 @@ fn is_word(text: &str) -> bool {
         humps += usize::from(byte.is_ascii_uppercase());
     }
     let shouted = letters.bytes().all(|byte| byte.is_ascii_uppercase());
-    let humped = humps * 3 <= letters.len().max(3);
+    let humped = humps * 5 <= letters.len().max(4) * 2;
     letters.len() <= 24 && longest <= 5 && (shouted || humped)
 }
 
@@ -272,7 +303,12 @@ mod tests {
     use super::*;
 
     fn any(secret: &str, purpose: Purpose) -> bool {
-        is_secret(&Judge::default(), secret.as_bytes(), 0, purpose)
+        let candidate = Candidate {
+            secret: secret.as_bytes(),
+            public: 0,
+            after: b"",
+        };
+        is_secret(&Judge::default(), candidate, purpose)
     }
 
     #[test]
@@ -336,6 +372,16 @@ mod tests {
         }
         for value in ["hunter2", "S3cret!pass", "tr0ub4dor&3"] {
             assert!(looks_chosen(value.as_bytes()), "{value}");
+        }
+    }
+
+    #[test]
+    fn hosts_that_documentation_uses_are_known() {
+        for host in ["example.com/x", "db.example:5432", "localhost/app", "127.0.0.1", "${HOST}", "a.test"] {
+            assert!(is_example_host(host.as_bytes()), "{host}");
+        }
+        for host in ["db.internal/app", "example.acme.io", "db:5432/x", ""] {
+            assert!(!is_example_host(host.as_bytes()), "{host}");
         }
     }
 

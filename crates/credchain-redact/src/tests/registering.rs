@@ -47,7 +47,7 @@ fn a_value_is_masked_until_its_lingering_time_is_over() {
     let now = Arc::new(AtomicU64::new(0));
     let clock = Arc::clone(&now);
     let redactor = Redactor::builder()
-        .linger(Duration::from_secs(60))
+        .linger(Duration::from_mins(1))
         .clock(move || Duration::from_secs(clock.load(Ordering::SeqCst)))
         .build();
     masked(&redactor, "old", b"first-value");
