@@ -6,4 +6,4 @@
 )]
 mod allocations;
 
-pub use crate::allocations::{Counting, count};
+pub use crate::allocations::{Counting, count, live_bytes};

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the project's budgets, measured. Every number that depends on the machine
 //! is a ratio of two things measured in the same run.
 
+mod backends;
 mod checks;
 mod spawn;
 mod table;
@@ -19,14 +20,19 @@ struct Programs {
     resolve: PathBuf,
     baseline: PathBuf,
     cached: PathBuf,
+    memory: PathBuf,
 }
 
 /// Measures and writes the table into `docs/performance.md`; `full` links every provider.
 pub(crate) fn run(full: bool) -> Outcome {
     let programs = Programs::build(full)?;
     let mut rows = vec![spawn::get_from_environment(&programs, full)?];
-    if !full {
+    rows.push(size(&programs)?);
+    if full {
+        rows.extend(backends::run(&programs)?);
+    } else {
         rows.extend(cached_reads(&programs)?);
+        rows.push(memory(&programs)?);
         rows.extend(checks::run(&programs)?);
         rows.push(dependencies()?);
     }
@@ -52,6 +58,7 @@ impl Programs {
             resolve: program("resolve"),
             baseline: program("bench-baseline"),
             cached: program("bench-cached"),
+            memory: program("bench-memory"),
         })
     }
 }
@@ -98,6 +105,43 @@ fn cached_reads(programs: &Programs) -> Outcome<Vec<Row>> {
             growth <= 1.2,
         ),
     ])
+}
+
+fn memory(programs: &Programs) -> Outcome<Row> {
+    let text = output(&mut Command::new(&programs.memory))?;
+    let told: Option<Value> = serde_json::from_str(&text).ok();
+    let number = |key: &str| told.as_ref().and_then(|json| json[key].as_f64());
+    let (Some(bytes), Some(secrets)) = (number("bytes"), number("secrets")) else {
+        return Err(Failure::new("bench-memory tells no numbers"));
+    };
+    let measured = format!(
+        "{:.1} MiB ({:.0} B each)",
+        bytes / 1048576.0,
+        bytes / secrets
+    );
+    let what = "memory of 10,000 cached secrets of 40 bytes";
+    Ok(Row::new("", what, measured, "", true))
+}
+
+/// The program without its symbols, as a packager ships it.
+fn size(programs: &Programs) -> Outcome<Row> {
+    let bare = programs.resolve.with_extension("stripped");
+    step(
+        Command::new("strip")
+            .arg("-o")
+            .arg(&bare)
+            .arg(&programs.resolve),
+    )?;
+    let bytes = std::fs::metadata(&bare)?.len();
+    std::fs::remove_file(&bare)?;
+    let measured = format!("{:.1} MiB", bytes as f64 / 1048576.0);
+    Ok(Row::new(
+        "",
+        "size of `resolve`, stripped",
+        measured,
+        "",
+        true,
+    ))
 }
 
 fn dependencies() -> Outcome<Row> {
