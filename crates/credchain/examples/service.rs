@@ -9,6 +9,12 @@
 //! DATABASE=db.example.com:5432 cargo run --example service --features vault
 //! ```
 
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a program has an environment and an output"
+)]
+
 use std::error::Error;
 use std::process::Command;
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use credchain_core::{Context, Error, Kind, Name, Result, Setting, Setup, Shape};
+use credchain_core::{Context, Error, Kind, Result, Setting, Setup, Shape};
 use reqwest::Url;
 
 use crate::auth::{AUTH, Auth};

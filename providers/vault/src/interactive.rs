@@ -48,16 +48,13 @@ impl Interactive for Vault {
 
     async fn log_out(&self, cx: &Context) -> Result<Kept> {
         let person = self.needed_person()?;
-        let (token, kept) = match &person.kept {
-            Some(name) => {
-                let token = self.server().credential(name, cx).await?;
-                (token, Kept::Credential(name.clone(), None))
-            }
-            None => {
-                let file = token_file(cx).ok_or_else(no_home)?;
-                let token = read_token(file.clone(), warn_if_shared).await?;
-                (token.ok_or_else(Error::not_found)?, Kept::File(file))
-            }
+        let (token, kept) = if let Some(name) = &person.kept {
+            let token = self.server().credential(name, cx).await?;
+            (token, Kept::Credential(name.clone(), None))
+        } else {
+            let file = token_file(cx).ok_or_else(no_home)?;
+            let token = read_token(file.clone(), warn_if_shared).await?;
+            (token.ok_or_else(Error::not_found)?, Kept::File(file))
         };
         self.server().give_up(&token, cx).await?;
         if let Kept::File(file) = &kept {

@@ -185,15 +185,15 @@ impl Bench<'_> {
         );
         let make = "for n in range(45):\n    client.create_secret(Name=f'bench-{n}', SecretString='value')\n";
         let read = "for n in range(45):\n    client.get_secret_value(SecretId=f'bench-{n}')\n";
-        let mut made = self.python(&format!("{client}{make}"));
+        let mut written = self.python(&format!("{client}{make}"));
         let mut theirs = self.python(&format!("{client}{read}"));
         let args = ["export", "--format", "json"];
         let mut ours = self.resolve("aws", &config, &args)?;
-        for command in [&mut made, &mut theirs, &mut ours] {
+        for command in [&mut written, &mut theirs, &mut ours] {
             command.env("AWS_ACCESS_KEY_ID", "test");
             command.env("AWS_SECRET_ACCESS_KEY", "test");
         }
-        medians(&mut [&mut made], 1)?;
+        medians(&mut [&mut written], 1)?;
         let times = medians(&mut [&mut ours, &mut theirs], ROUNDS)?;
         let ratio = times[1].as_secs_f64() / times[0].as_secs_f64();
         let measured = format!("{ratio:.1}× ({} against {})", ms(times[1]), ms(times[0]));

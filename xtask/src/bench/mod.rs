@@ -15,6 +15,8 @@ use self::table::Row;
 use crate::check::budget;
 use crate::run::{Failure, Outcome, cargo, output, step, target_dir};
 
+const MIB: f64 = 1_048_576.0;
+
 /// The programs under test, compiled as a packager would without link-time optimization.
 struct Programs {
     resolve: PathBuf,
@@ -114,11 +116,7 @@ fn memory(programs: &Programs) -> Outcome<Row> {
     let (Some(bytes), Some(secrets)) = (number("bytes"), number("secrets")) else {
         return Err(Failure::new("bench-memory tells no numbers"));
     };
-    let measured = format!(
-        "{:.1} MiB ({:.0} B each)",
-        bytes / 1048576.0,
-        bytes / secrets
-    );
+    let measured = format!("{:.1} MiB ({:.0} B each)", bytes / MIB, bytes / secrets);
     let what = "memory of 10,000 cached secrets of 40 bytes";
     Ok(Row::new("", what, measured, "", true))
 }
@@ -132,9 +130,9 @@ fn size(programs: &Programs) -> Outcome<Row> {
             .arg(&bare)
             .arg(&programs.resolve),
     )?;
-    let bytes = std::fs::metadata(&bare)?.len();
+    let kib = u32::try_from(std::fs::metadata(&bare)?.len() / 1024).unwrap_or(u32::MAX);
     std::fs::remove_file(&bare)?;
-    let measured = format!("{:.1} MiB", bytes as f64 / 1048576.0);
+    let measured = format!("{:.1} MiB", f64::from(kib) / 1024.0);
     Ok(Row::new(
         "",
         "size of `resolve`, stripped",

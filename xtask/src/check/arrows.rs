@@ -51,6 +51,8 @@ fn allows(from: &str, to: &str, for_tests: bool) -> bool {
             !test_tool && !TOOLS.contains(&to) && to != "credchain-cli" && !is_example(to)
         }
         "credchain-cli" => to == "credchain",
+        // The redactor is measured by itself.
+        "benches" => matches!(to, "credchain" | "credchain-redact"),
         _ if TOOLS.contains(&from) || is_example(from) => {
             matches!(to, "credchain" | "credchain-tests")
         }
