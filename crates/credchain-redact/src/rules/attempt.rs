@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use regex_automata::util::primitives::StateID;
 
-use super::program::{MAX_LABEL, Program};
+use super::memo::Memo;
+use super::program::{MAX_LABEL, Program, Run};
 use super::spec::{MaskFrom, Spec};
 use super::value::{Candidate, Purpose, is_secret};
 
@@ -63,79 +64,117 @@ pub(super) struct Open {
     pub(super) matched: usize,
 }
 
-/// Tries a rule at a place.
-pub(super) fn attempt(
-    spec: &Spec,
-    program: &Program,
-    text: Text<'_>,
-    place: Place,
-    purpose: Purpose,
-) -> Verdict {
-    let Some(&first) = text.bytes.get(place.start) else {
-        return Verdict::No;
-    };
-    if !spec.left.allows(text.byte_before(place.start), first) {
-        return Verdict::No;
-    }
-    let secret = match label(program, text, place.start) {
-        Label::End(end) => end,
-        Label::None => return Verdict::No,
-        Label::More(hold) if spec.mask == MaskFrom::Match => {
-            return Verdict::More {
-                hold: hold.min(place.start),
-            };
+/// A rule, to be tried.
+#[derive(Clone, Copy)]
+pub(super) struct Attempt<'a> {
+    pub(super) spec: &'a Spec,
+    pub(super) program: &'a Program,
+    pub(super) purpose: Purpose,
+}
+
+/// What is known of places that were tried before, and where in the stream the text begins.
+pub(super) struct Known<'a> {
+    pub(super) memo: &'a mut Memo,
+    pub(super) at: u64,
+}
+
+impl Attempt<'_> {
+    /// Tries the rule at a place.
+    pub(super) fn at(self, text: Text<'_>, place: Place, known: Option<Known<'_>>) -> Verdict {
+        let (spec, program) = (self.spec, self.program);
+        let Some(&first) = text.bytes.get(place.start) else {
+            return Verdict::No;
+        };
+        if !spec.left.allows(text.byte_before(place.start), first) {
+            return Verdict::No;
         }
-        Label::More(hold) => return Verdict::More { hold },
-    };
-    let mask = match spec.mask {
-        MaskFrom::Match => place.start,
-        MaskFrom::Secret => secret,
-        MaskFrom::Keyword => secret.max(place.keyword_end),
-    };
-    let Some(start) = program.body.start(text.byte_before(secret)) else {
-        return Verdict::No;
-    };
-    let until = text.bytes.len().min(secret + spec.limit);
-    let run = program.body.run(start, text.bytes, secret..until, text.end);
-    match (run.alive, run.matched) {
-        (Some(_), _) if until == text.bytes.len() && until < secret + spec.limit => Verdict::More {
-            hold: mask.min(until),
-        },
-        (Some(state), Some(matched)) => Verdict::Open {
-            secret: secret..matched - program.tail,
-            mask,
-            tail: Open {
-                state,
-                at: until,
-                matched,
-            },
-        },
-        (None, Some(matched)) => {
-            let after = text.bytes.get(matched).copied();
-            let range = secret..matched - program.tail;
-            // A keyword inside a token is no prefix, and one at its end leaves nothing to hide: that
-            // rule is for scans.
-            let public = if spec.lead == 0 {
-                mask.clamp(secret, range.end) - secret
-            } else {
-                0
-            };
-            let mask = if mask < range.end { mask } else { secret };
-            let candidate = Candidate {
-                secret: &text.bytes[range.clone()],
-                public,
-                after: &text.bytes[matched..],
-            };
-            if spec.right.allows(after) && is_secret(&spec.judge, candidate, purpose) {
-                Verdict::Match {
-                    secret: range,
-                    mask,
-                }
-            } else {
-                Verdict::No
+        let secret = match label(program, text, place.start) {
+            Label::End(end) => end,
+            Label::None => return Verdict::No,
+            Label::More(hold) if spec.mask == MaskFrom::Match => {
+                return Verdict::More {
+                    hold: hold.min(place.start),
+                };
             }
+            Label::More(hold) => return Verdict::More { hold },
+        };
+        let mask = match spec.mask {
+            MaskFrom::Match => place.start,
+            MaskFrom::Secret => secret,
+            MaskFrom::Keyword => secret.max(place.keyword_end),
+        };
+        let until = text.bytes.len().min(secret + spec.limit);
+        let run = self.body(text, secret..until, known);
+        match (run.alive, run.matched) {
+            (Some(_), _) if until < secret + spec.limit => Verdict::More {
+                hold: mask.min(until),
+            },
+            (Some(state), Some(matched)) => Verdict::Open {
+                secret: secret..matched - program.tail,
+                mask,
+                tail: Open {
+                    state,
+                    at: until,
+                    matched,
+                },
+            },
+            (None, Some(matched)) => self.judge(text, secret..matched, mask),
+            (_, None) => Verdict::No,
         }
-        (_, None) => Verdict::No,
+    }
+
+    /// Reads the secret.
+    fn body(self, text: Text<'_>, span: Range<usize>, known: Option<Known<'_>>) -> Run {
+        let body = &self.program.body;
+        let Some(start) = body.start(text.byte_before(span.start)) else {
+            return Run::FAILED;
+        };
+        let Some(Known { memo, at }) = known else {
+            return body.run(start, text.bytes, span, text.end);
+        };
+        let mut states = Vec::new();
+        let from = at + span.start as u64;
+        let run = body.run_while(start, text.bytes, span, text.end, |byte, state| {
+            if memo.has_failed(at + byte as u64, state) {
+                return false;
+            }
+            states.push(state);
+            true
+        });
+        // One that lives on has not failed, unless it has read all that it may.
+        if run.matched.is_none() && (run.alive.is_none() || states.len() == self.spec.limit) {
+            memo.failed(from, &states);
+        }
+        run
+    }
+
+    /// Whether what was matched is a secret.
+    fn judge(self, text: Text<'_>, matched: Range<usize>, mask: usize) -> Verdict {
+        let spec = self.spec;
+        let secret = matched.start..matched.end - self.program.tail;
+        // A keyword inside a token is no prefix, and one at its end leaves nothing to hide: that rule
+        // is for scans.
+        let mask = if mask < secret.end {
+            mask
+        } else {
+            secret.start
+        };
+        let public = if spec.lead == 0 {
+            mask.saturating_sub(secret.start)
+        } else {
+            0
+        };
+        let candidate = Candidate {
+            secret: &text.bytes[secret.clone()],
+            public,
+            after: &text.bytes[matched.end..],
+        };
+        let after = text.bytes.get(matched.end).copied();
+        if spec.right.allows(after) && is_secret(&spec.judge, candidate, self.purpose) {
+            Verdict::Match { secret, mask }
+        } else {
+            Verdict::No
+        }
     }
 }
 

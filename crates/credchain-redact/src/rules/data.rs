@@ -147,7 +147,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::rules::prefilter::MIN_KEYWORD;
     use crate::rules::spec::MAX_STREAM_LEAD;
 
     #[test]
@@ -174,7 +173,7 @@ mod tests {
             let spec = &matcher.spec;
             assert!(!spec.keywords.is_empty(), "{}", spec.id);
             assert!(
-                spec.keywords.iter().all(|word| word.len() >= MIN_KEYWORD),
+                spec.keywords.iter().all(|word| word.len() >= 2),
                 "{}",
                 spec.id
             );

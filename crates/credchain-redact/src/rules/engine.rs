@@ -8,8 +8,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::attempt::{Open, Place, Text, Verdict, attempt, go_on};
+use super::attempt::{Attempt, Known, Open, Place, Text, Verdict, go_on};
 use super::index::Index;
+use super::memo::Memo;
 use super::prefilter::Hit;
 use super::spec::Matcher;
 
@@ -38,6 +39,8 @@ pub(super) struct Engine {
     states: Vec<State>,
     /// The rules whose match goes on.
     open: Vec<usize>,
+    /// What is known of failed runs, for each rule that no keyword leads to.
+    memos: Vec<Memo>,
     /// How many pieces there were.
     pieces: u64,
     /// Kept for its memory.
@@ -80,11 +83,13 @@ struct OpenAt {
 impl Engine {
     pub(super) fn new(index: Arc<Index>) -> Self {
         let states = vec![State::default(); index.matchers.len()];
+        let memos = index.free.iter().map(|_| Memo::default()).collect();
         Self {
             index,
             waiting: Vec::new(),
             states,
             open: Vec::new(),
+            memos,
             pieces: 0,
             hits: Vec::new(),
         }
@@ -117,7 +122,7 @@ impl Engine {
         waiting.retain(|&place| self.try_at(piece, place, &mut hold, found));
         self.waiting = waiting;
         for free in 0..self.index.free.len() {
-            self.roam(piece, self.index.free[free], &mut hold, found);
+            self.roam(piece, free, &mut hold, found);
         }
         hold
     }
@@ -193,7 +198,7 @@ impl Engine {
             *hold = (*hold).min(place.keyword_end);
             return true;
         }
-        let verdict = self.verdict(piece, place.matcher, place.start, place.keyword_end);
+        let verdict = self.verdict(piece, place);
         match self.settle(piece, place.matcher, place.start, verdict, found) {
             Some(undecided) => {
                 *hold = (*hold).min(undecided);
@@ -210,11 +215,12 @@ impl Engine {
     fn roam(
         &mut self,
         piece: &Piece<'_>,
-        matcher: usize,
+        free: usize,
         hold: &mut u64,
         found: &mut impl FnMut(Found),
     ) {
         let index = Arc::clone(&self.index);
+        let matcher = index.free[free];
         let Some(program) = index.matchers[matcher].program() else {
             return;
         };
@@ -233,7 +239,20 @@ impl Engine {
             };
             let start = state.cursor + next as u64;
             state.cursor = start;
-            let verdict = self.verdict(piece, matcher, start, start);
+            let place = Place {
+                start: from + next,
+                keyword_end: from + next,
+            };
+            let attempt = Attempt {
+                spec: &index.matchers[matcher].spec,
+                program,
+                purpose: index.purpose,
+            };
+            let known = Known {
+                memo: &mut self.memos[free],
+                at: piece.at,
+            };
+            let verdict = attempt.at(piece.text, place, Some(known));
             if let Some(undecided) = self.settle(piece, matcher, start, verdict, found) {
                 *hold = (*hold).min(undecided);
                 return;
@@ -244,23 +263,22 @@ impl Engine {
         state.cursor = state.cursor.max(state.covered);
     }
 
-    fn verdict(&self, piece: &Piece<'_>, matcher: usize, start: u64, keyword_end: u64) -> Verdict {
-        let matcher = &self.index.matchers[matcher];
+    fn verdict(&self, piece: &Piece<'_>, waiting: Waiting) -> Verdict {
+        let matcher = &self.index.matchers[waiting.matcher];
         let near = |at: u64| usize::try_from(at - piece.at).unwrap_or(usize::MAX);
         let place = Place {
-            start: near(start),
-            keyword_end: near(keyword_end),
+            start: near(waiting.start),
+            keyword_end: near(waiting.keyword_end),
         };
-        match matcher.program() {
-            Some(program) => attempt(
-                &matcher.spec,
-                program,
-                piece.text,
-                place,
-                self.index.purpose,
-            ),
-            None => Verdict::No,
-        }
+        let Some(program) = matcher.program() else {
+            return Verdict::No;
+        };
+        let attempt = Attempt {
+            spec: &matcher.spec,
+            program,
+            purpose: self.index.purpose,
+        };
+        attempt.at(piece.text, place, None)
     }
 
     /// Notes what came of a place. Answers from where the stream is to be held, if it is.

@@ -7,6 +7,7 @@ mod data;
 mod engine;
 mod error;
 mod index;
+mod memo;
 mod prefilter;
 mod program;
 mod scan;
@@ -19,9 +20,8 @@ pub use custom::Rule;
 pub use error::{RuleError, RuleErrorKind};
 pub use scan::Finding;
 pub use set::{RuleInfo, Rules};
-#[expect(unused_imports, reason = "the stream takes it from here")]
-pub(crate) use stream::PatternFinder;
 
 #[cfg(test)]
 #[path = "../../tests/rules_support/mod.rs"]
+#[allow(dead_code, reason = "every test uses a part of it")]
 mod tests;

@@ -18,9 +18,6 @@ const WORDS: usize = 1 << WORD_BITS;
 const BLOCK: usize = 16;
 const READ: usize = BLOCK + 4;
 
-/// The shortest keyword that can be searched for.
-pub(super) const MIN_KEYWORD: usize = 2;
-
 /// A keyword as it stands in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Hit {
@@ -53,7 +50,7 @@ struct Gram {
 /// What is searched for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Keyword {
-    /// At least [`MIN_KEYWORD`] bytes.
+    /// At least two bytes.
     pub(super) bytes: Box<[u8]>,
     /// Whether case does not matter.
     pub(super) ignore_case: bool,
@@ -69,7 +66,11 @@ impl Prefilter {
         let mut grams = Vec::new();
         for (keyword, sought) in keywords.iter().enumerate() {
             for (bytes, offset) in grams_of(sought) {
-                grams.push(Gram { bytes, keyword, offset });
+                grams.push(Gram {
+                    bytes,
+                    keyword,
+                    offset,
+                });
             }
         }
         let key = |gram: &Gram| (slot(gram.bytes).0, gram.bytes, gram.keyword, gram.offset);
@@ -125,7 +126,7 @@ impl Prefilter {
     }
 
     /// Which even positions of the block have a gram of ours, one bit each.
-    #[inline(always)]
+    #[inline]
     fn candidates(&self, block: &[u8; READ]) -> u32 {
         let mut seen = 0;
         // Unrolled and without a branch by the compiler.
@@ -210,7 +211,9 @@ fn grams_of(keyword: &Keyword) -> Vec<(u32, i8)> {
         return Vec::new();
     };
     let any = 0..=u8::MAX;
-    let before = any.clone().filter(|&byte| keyword.left.allows(Some(byte), first));
+    let before = any
+        .clone()
+        .filter(|&byte| keyword.left.allows(Some(byte), first));
     let mut grams: Vec<_> = before
         .map(|before| (fold([before, first, second]), -1))
         .collect();

@@ -123,6 +123,14 @@ pub(super) struct Run {
     pub(super) alive: Option<StateID>,
 }
 
+impl Run {
+    /// One that cannot begin.
+    pub(super) const FAILED: Self = Self {
+        matched: None,
+        alive: None,
+    };
+}
+
 impl Automaton {
     fn new(hir: &Hir, kind: MatchKind) -> Result<Self, RuleErrorKind> {
         let nfa: NFA = thompson::Compiler::new()
@@ -160,6 +168,19 @@ impl Automaton {
 
     /// Reads the span, and the end of the text if `end` is set and the span reaches it.
     pub(super) fn run(&self, from: StateID, text: &[u8], span: Range<usize>, end: bool) -> Run {
+        self.run_while(from, text, span, end, |_, _| true)
+    }
+
+    /// As [`Automaton::run`], as long as `go` says so, which sees each state before the first match.
+    /// When it does not, the run has failed.
+    pub(super) fn run_while(
+        &self,
+        from: StateID,
+        text: &[u8],
+        span: Range<usize>,
+        end: bool,
+        mut go: impl FnMut(usize, StateID) -> bool,
+    ) -> Run {
         let (mut state, mut matched) = (from, None);
         for at in span.clone() {
             state = self.0.next_state(state, text[at]);
@@ -167,6 +188,12 @@ impl Automaton {
                 // Matches are seen one byte late.
                 matched = Some(at);
             } else if self.0.is_dead_state(state) {
+                return Run {
+                    matched,
+                    alive: None,
+                };
+            }
+            if matched.is_none() && !go(at, state) {
                 return Run {
                     matched,
                     alive: None,

@@ -114,7 +114,6 @@ impl Rules {
     }
 
     /// The finder for one stream.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the stream calls it"))]
     pub(crate) fn finder(&self) -> PatternFinder {
         PatternFinder::new(self.index(Purpose::Redact))
     }

@@ -210,7 +210,9 @@ fn looks_made(value: &[u8]) -> bool {
 
 /// A host that documentation and tests use.
 fn is_example_host(after: &[u8]) -> bool {
-    let host = after.split(|&byte| b"/:?#\"'`<> \r\n".contains(&byte)).next();
+    let host = after
+        .split(|&byte| b"/:?#\"'`<>()[] \r\n".contains(&byte))
+        .next();
     let host = host.map(|host| String::from_utf8_lossy(host).to_ascii_lowercase());
     host.is_some_and(|host| {
         let reserved = ["example", "test", "invalid", "localhost"];
@@ -276,7 +278,7 @@ fn is_name(text: &str) -> bool {
 /// Letters that read like words, perhaps with a small number after them.
 fn is_word(text: &str) -> bool {
     let letters = text.trim_end_matches(|c: char| c.is_ascii_digit());
-    if text.len() - letters.len() > 2 {
+    if text.len() - letters.len() > 3 {
         return letters.is_empty() && text.len() <= 4;
     }
     let mut humps = 0;
@@ -377,7 +379,14 @@ mod tests {
 
     #[test]
     fn hosts_that_documentation_uses_are_known() {
-        for host in ["example.com/x", "db.example:5432", "localhost/app", "127.0.0.1", "${HOST}", "a.test"] {
+        for host in [
+            "example.com/x",
+            "db.example:5432",
+            "localhost/app",
+            "127.0.0.1",
+            "${HOST}",
+            "a.test",
+        ] {
             assert!(is_example_host(host.as_bytes()), "{host}");
         }
         for host in ["db.internal/app", "example.acme.io", "db:5432/x", ""] {

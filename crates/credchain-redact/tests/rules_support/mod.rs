@@ -5,19 +5,19 @@ use std::ops::Range;
 
 /// The examples of one rule.
 #[derive(serde::Deserialize)]
-pub struct Examples {
+pub(crate) struct Examples {
     /// The rule.
-    pub id: String,
+    pub(crate) id: String,
     /// Whether scans use it.
     #[serde(default = "yes")]
-    pub scan: bool,
+    pub(crate) scan: bool,
     /// Whether streams use it.
     #[serde(default = "yes")]
-    pub redact: bool,
+    pub(crate) redact: bool,
     /// Templates in which the rule finds something.
-    pub positive: Vec<String>,
+    pub(crate) positive: Vec<String>,
     /// Templates in which it does not.
-    pub negative: Vec<String>,
+    pub(crate) negative: Vec<String>,
 }
 
 fn yes() -> bool {
@@ -25,7 +25,7 @@ fn yes() -> bool {
 }
 
 /// The examples of all built-in rules.
-pub fn examples() -> Vec<Examples> {
+pub(crate) fn examples() -> Vec<Examples> {
     #[derive(serde::Deserialize)]
     struct File {
         rule: Vec<Examples>,
@@ -35,24 +35,24 @@ pub fn examples() -> Vec<Examples> {
 }
 
 /// A template that was filled in.
-pub struct Sample {
+pub(crate) struct Sample {
     /// The text.
-    pub text: Vec<u8>,
+    pub(crate) text: Vec<u8>,
     /// Where in it the secret is.
-    pub secret: Range<usize>,
+    pub(crate) secret: Range<usize>,
 }
 
 /// Random numbers that are the same in every run.
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     /// Starts with this number.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -60,12 +60,12 @@ impl Random {
     }
 
     /// A number below this one.
-    pub fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() % limit as u64).unwrap()
     }
 
     /// Characters of an alphabet.
-    pub fn text(&mut self, alphabet: &str, len: usize) -> String {
+    pub(crate) fn text(&mut self, alphabet: &str, len: usize) -> String {
         let alphabet: Vec<char> = alphabet.chars().collect();
         (0..len)
             .map(|_| alphabet[self.below(alphabet.len())])
@@ -78,7 +78,7 @@ const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
 const DIGITS: &str = "0123456789";
 
 /// Fills a template in.
-pub fn sample(template: &str, random: &mut Random) -> Sample {
+pub(crate) fn sample(template: &str, random: &mut Random) -> Sample {
     let (mut text, mut rest) = (String::new(), template);
     let (mut start, mut end) = (None, None);
     while let Some(c) = rest.chars().next() {
