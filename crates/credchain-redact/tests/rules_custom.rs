@@ -1,5 +1,7 @@
 //! Rules of one's own, hostile ones among them.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+
 use std::time::Duration;
 
 use credchain_redact::rules::{Rule, RuleErrorKind, Rules};
@@ -113,7 +115,7 @@ fn hostile_expressions_on_hostile_text_take_linear_time() {
         for text in [&run, &cut] {
             let text = text.clone();
             let redactor = redactor.clone();
-            within(Duration::from_secs(60), expression, move || {
+            within(Duration::from_mins(1), expression, move || {
                 redactor.redact(text.as_bytes()).len()
             });
         }
@@ -134,11 +136,11 @@ fn hostile_text_for_the_built_in_rules_takes_linear_time() {
         "A3-AAAAAA-",
     ] {
         let text = piece.repeat((4 << 20) / piece.len());
-        within(Duration::from_secs(60), piece, move || {
+        within(Duration::from_mins(1), piece, move || {
             Rules::builtin().find(text.as_bytes()).len()
         });
         let text = piece.repeat((1 << 20) / piece.len());
-        within(Duration::from_secs(60), piece, move || {
+        within(Duration::from_mins(1), piece, move || {
             let redactor = Redactor::builder().patterns(Rules::builtin()).build();
             let mut stream: Stream = redactor.stream();
             let mut out = Vec::new();

@@ -1,10 +1,16 @@
 //! The finder under every cut, against the whole text in one window.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::rules::tests::{Random, Sample, examples, sample};
+use crate::rules::tests::{Examples, Random, Sample, examples, sample};
 use crate::rules::{Rule, Rules};
+
+/// Read once: the cases of the property tests are many.
+static EXAMPLES: LazyLock<Vec<Examples>> = LazyLock::new(examples);
+static BUILTIN: LazyLock<Rules> = LazyLock::new(Rules::builtin);
 
 /// A stream that keeps the contract, and notes which bytes are hidden and how many were held.
 struct Driver {
@@ -265,7 +271,7 @@ fn a_rule_of_ones_own_hides_its_group_or_all_of_its_match() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
     fn cuts_are_invisible(
@@ -273,7 +279,7 @@ proptest! {
         noise in "[ -~\n]{0,40}",
         lengths in prop::collection::vec(1_usize..60, 1..12),
     ) {
-        let all = examples();
+        let all = &*EXAMPLES;
         let mut text = noise.into_bytes();
         for (seed, glue) in seeds {
             let mut random = Random::new(u64::from(seed) + 1);
@@ -285,8 +291,7 @@ proptest! {
                 text.push(b" \n\"';,"[random.below(6)]);
             }
         }
-        let rules = Rules::builtin();
-        prop_assert_eq!(hidden(&rules, &text, &lengths), whole(&rules, &text));
+        prop_assert_eq!(hidden(&BUILTIN, &text, &lengths), whole(&BUILTIN, &text));
     }
 
     #[test]
