@@ -16,7 +16,11 @@ impl Buffer {
     }
 
     pub(crate) fn push(&mut self, byte: u8) {
-        self.extend(&[byte]);
+        if self.0.len() < self.0.capacity() {
+            self.0.push(byte);
+        } else {
+            self.extend(&[byte]);
+        }
     }
 
     pub(crate) fn extend(&mut self, bytes: &[u8]) {

@@ -11,7 +11,10 @@ pub(crate) struct Window<'a> {
     /// The position in the whole stream of the first of `bytes`.
     pub(crate) at: u64,
     /// The byte of the stream before `bytes`, for boundaries; none at the beginning.
-    #[expect(dead_code, reason = "no finder needs it so far: rules keep what they may look back at")]
+    #[expect(
+        dead_code,
+        reason = "no finder needs it so far: rules keep what they may look back at"
+    )]
     pub(crate) before: Option<u8>,
     /// Where the new bytes begin: everything before has been in an earlier window.
     pub(crate) fresh: usize,

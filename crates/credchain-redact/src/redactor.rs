@@ -256,7 +256,10 @@ impl Redactor {
     /// Every form in which a value is hidden, the value itself first: for whoever searches files.
     pub fn forms(&self, value: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
         let forms = Forms::of(value, |part| self.is_worth(part, Options::default()));
-        forms.each().map(|form| Zeroizing::new(form.to_vec())).collect()
+        forms
+            .each()
+            .map(|form| Zeroizing::new(form.to_vec()))
+            .collect()
     }
 
     /// Stops hiding the values of a name, once the lingering time is over.

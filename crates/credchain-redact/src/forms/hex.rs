@@ -17,11 +17,11 @@ pub(super) fn add(value: &[u8], forms: &mut Forms) {
     // byte could be the rest of a longer number, which does not matter to what is hidden.
     for separator in [", ", ","] {
         forms.write(|out| {
-            for (i, byte) in value.iter().enumerate() {
+            for (i, &byte) in value.iter().enumerate() {
                 if i > 0 {
                     out.extend(separator.as_bytes());
                 }
-                out.extend(byte.to_string().as_bytes());
+                out.extend(decimal(byte, &mut [0; 3]));
             }
         });
     }
@@ -43,4 +43,14 @@ pub(super) fn pair(byte: u8, digits: &[u8; 16]) -> [u8; 2] {
 /// Two hexadecimal digits in lower or upper case.
 pub(super) fn cased(byte: u8, upper: bool) -> [u8; 2] {
     pair(byte, if upper { UPPER } else { LOWER })
+}
+
+/// A byte as a decimal number.
+fn decimal(byte: u8, digits: &mut [u8; 3]) -> &[u8] {
+    *digits = [b'0' + byte / 100, b'0' + byte / 10 % 10, b'0' + byte % 10];
+    match byte {
+        100.. => &digits[..],
+        10.. => &digits[1..],
+        _ => &digits[2..],
+    }
 }

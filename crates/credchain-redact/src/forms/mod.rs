@@ -87,7 +87,7 @@ impl Forms {
     /// masked if they have `least` bytes.
     pub(crate) fn of(value: &[u8], is_worth: impl Fn(&[u8]) -> bool) -> Self {
         let mut forms = Self {
-            bytes: Buffer::with_capacity(16 * value.len()),
+            bytes: Buffer::with_capacity(32 * value.len()),
             spans: Vec::new(),
             least: 1,
         };

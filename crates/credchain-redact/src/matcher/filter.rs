@@ -45,14 +45,19 @@ pub(crate) struct Filter {
 
 impl Filter {
     pub(crate) fn new(needles: &Needles) -> Self {
+        let spans = needles.spans();
+        // A few needles all go into one tier: looking twice costs more than a shorter stride.
+        let has_middle = spans.iter().any(|span| (8..16).contains(&span.len));
+        let together = needles.len() <= FEW && has_middle;
         let mut counts = [0; 4];
-        for span in needles.spans() {
-            let grams = match span.len {
-                16.. => 9 * (1 + usize::from(span.wraps)),
-                8.. => 5,
-                _ => 1,
-            };
-            counts[class(span.len)] += grams;
+        for span in spans {
+            let inside_too = 1 + usize::from(span.wraps);
+            match span.len {
+                16.. if !together => counts[3] += 9 * inside_too,
+                8.. => counts[2] += 5 * inside_too,
+                4.. => counts[1] += 1,
+                _ => counts[0] += 1,
+            }
         }
         let mut filter = Self {
             long: Tier::sized(counts[3]),
@@ -79,8 +84,8 @@ impl Filter {
                 Self {
                     middle: Some(tier), ..
                 },
-                8..=15,
-            ) => tier.add(text, false),
+                8..,
+            ) => tier.add(text, wraps),
             (
                 Self {
                     short: Some(tier), ..
@@ -145,15 +150,8 @@ impl fmt::Debug for Filter {
     }
 }
 
-/// Which tier a needle belongs to.
-fn class(len: u32) -> usize {
-    match len {
-        0..=3 => 0,
-        4..=7 => 1,
-        8..=15 => 2,
-        16.. => 3,
-    }
-}
+/// How many needles are a few.
+const FEW: usize = 512;
 
 /// Grams of `Q` bytes, looked for in every `S`-th place.
 struct Tier<const Q: usize, const S: usize> {
@@ -175,7 +173,8 @@ impl<const Q: usize, const S: usize> Tier<Q, S> {
             1..=1_000 => SMALL,
             1_001..=8_000 => MEDIUM,
             8_001..=64_000 => LARGE,
-            _ => HUGE,
+            64_001..=512_000 => HUGE,
+            _ => GIANT,
         };
         let places = (2 * grams).next_power_of_two();
         Some(Self {
@@ -218,7 +217,8 @@ impl<const Q: usize, const S: usize> Tier<Q, S> {
             SMALL => self.scan_sized::<SMALL>(text, from, found),
             MEDIUM => self.scan_sized::<MEDIUM>(text, from, found),
             LARGE => self.scan_sized::<LARGE>(text, from, found),
-            _ => self.scan_sized::<HUGE>(text, from, found),
+            HUGE => self.scan_sized::<HUGE>(text, from, found),
+            _ => self.scan_sized::<GIANT>(text, from, found),
         }
     }
 
@@ -278,11 +278,12 @@ impl<const Q: usize, const S: usize> Drop for Tier<Q, S> {
     }
 }
 
-/// Words of bits: 4 KiB, 32 KiB, 256 KiB, 2 MiB.
+/// Words of bits: 4 KiB, 32 KiB, 256 KiB, 2 MiB, 8 MiB.
 const SMALL: usize = 1 << 9;
 const MEDIUM: usize = 1 << 12;
 const LARGE: usize = 1 << 15;
 const HUGE: usize = 1 << 18;
+const GIANT: usize = 1 << 20;
 
 /// The part of a table's entry that is the hash.
 const TAG: u64 = !0xFFFF;

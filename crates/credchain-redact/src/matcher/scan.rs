@@ -228,7 +228,15 @@ impl Candidates<'_> {
             .count();
         self.work += run;
         let end = from + run;
-        if matches!(self.text.get(end), Some(b'\r' | b'\n')) {
+        // Only what goes on after the break matters: a value at the end of a line does not.
+        if matches!(self.text.get(end), Some(b'\r' | b'\n'))
+            && self
+                .layer
+                .needles()
+                .begin(&self.text[from..end])
+                .open
+                .is_some()
+        {
             self.breaks.push((end, end + 1));
         }
     }
