@@ -1,19 +1,25 @@
 //! Finds a few hundred keywords at once, at the speed of memory.
 //!
 //! A keyword covers two neighbouring grams of three bytes, and one of them begins at an even
-//! position. So every second position of the text is looked up in a bitmap of grams, and the rare
+//! position. So every second position of the text is looked up in two tables of grams, and the rare
 //! hit is compared with the keywords that have the gram. Letters of both cases are one: whether a
 //! keyword minds is decided by the comparison. A short keyword has one gram only, and takes the byte
-//! before it into the other one; what may stand there makes that gram a rare one.
+//! before or after it into the other one; what may stand there keeps that gram rare.
 
 use super::spec::Left;
 
 const GRAM: usize = 3;
 const STRIDE: usize = 2;
-/// The bitmap has 2^11 words: 16 KiB, which stay in the fastest cache. A gram has two bits of one
-/// word, so that a few thousand grams let little else through.
-const WORD_BITS: u32 = 11;
-const WORDS: usize = 1 << WORD_BITS;
+/// A gram has an entry in each of two tables of bytes, 16 KiB each, so that both stay in the fastest
+/// cache; a byte has a bit for each of eight kinds of grams. A position is of interest if its two
+/// bytes share a bit.
+const TABLE_BITS: u32 = 14;
+const TABLE: usize = 1 << TABLE_BITS;
+/// In how many lists the grams are kept.
+const LIST_BITS: u32 = 11;
+const LISTS: usize = 1 << LIST_BITS;
+/// Makes letters of both cases one, by the bit in which they differ, and four bytes a gram of three.
+const FOLD: u32 = 0xff20_2020;
 /// How many bytes of text one round of the hot loop covers, and how many it reads.
 const BLOCK: usize = 16;
 const READ: usize = BLOCK + 4;
@@ -32,11 +38,11 @@ pub(super) struct Hit {
 /// Keywords, ready to be searched for.
 pub(super) struct Prefilter {
     keywords: Vec<Keyword>,
-    bitmap: Box<[u64; WORDS]>,
-    /// Which keyword has a gram and how far from the keyword's beginning, ordered by the gram's word.
+    tables: [Box<[u8; TABLE]>; 2],
+    /// Which keyword has a gram and how far from the keyword's beginning, ordered by list.
     grams: Vec<Gram>,
-    /// Where the grams of each word begin; one more for the end.
-    by_word: Vec<u32>,
+    /// Where each list begins; one more for the end.
+    lists: Vec<u32>,
     longest: usize,
 }
 
@@ -73,25 +79,27 @@ impl Prefilter {
                 });
             }
         }
-        let key = |gram: &Gram| (slot(gram.bytes).0, gram.bytes, gram.keyword, gram.offset);
+        let key = |gram: &Gram| (list(gram.bytes), gram.bytes, gram.keyword, gram.offset);
         grams.sort_unstable_by_key(key);
         grams.dedup_by_key(|gram| key(gram));
-        let mut bitmap = Box::new([0; WORDS]);
-        let mut by_word = vec![0; WORDS + 1];
+        let mut tables = [Box::new([0; TABLE]), Box::new([0; TABLE])];
+        let mut lists = vec![0; LISTS + 1];
         for gram in &grams {
-            let (word, bits) = slot(gram.bytes);
-            bitmap[word] |= bits;
-            by_word[word + 1] += 1;
+            let [first, second] = slots(gram.bytes);
+            let kind = 1 << (list(gram.bytes) & 7);
+            tables[0][first] |= kind;
+            tables[1][second] |= kind;
+            lists[list(gram.bytes) + 1] += 1;
         }
-        for word in 0..WORDS {
-            by_word[word + 1] += by_word[word];
+        for list in 0..LISTS {
+            lists[list + 1] += lists[list];
         }
         let longest = keywords.iter().map(|keyword| keyword.bytes.len()).max();
         Self {
             keywords,
-            bitmap,
+            tables,
             grams,
-            by_word,
+            lists,
             longest: longest.unwrap_or(0),
         }
     }
@@ -109,11 +117,11 @@ impl Prefilter {
         let from = fresh.saturating_sub(self.longest);
         let mut at = from;
         while let Some(block) = text.get(at..).and_then(<[u8]>::first_chunk::<READ>) {
-            let mut seen = self.candidates(block);
+            let mut seen = self.interesting(block);
             while seen != 0 {
-                let position = seen.trailing_zeros() as usize;
+                let position = seen.trailing_zeros() as usize / 8;
                 self.verify(text, at + position * STRIDE, fresh, hits);
-                seen &= seen - 1;
+                seen &= !(0xff << (8 * position));
             }
             at += BLOCK;
         }
@@ -125,16 +133,17 @@ impl Prefilter {
         hits.dedup();
     }
 
-    /// Which even positions of the block have a gram of ours, one bit each.
+    /// Which even positions of the block are of interest: a byte for each, zero if it is not.
     #[inline]
-    fn candidates(&self, block: &[u8; READ]) -> u32 {
+    fn interesting(&self, block: &[u8; READ]) -> u64 {
         let mut seen = 0;
         // Unrolled and without a branch by the compiler.
         for position in 0..BLOCK / STRIDE {
             let at = position * STRIDE;
             let bytes = [block[at], block[at + 1], block[at + 2], block[at + 3]];
-            let (word, bits) = slot((u32::from_le_bytes(bytes) & 0x00ff_ffff) | 0x0020_2020);
-            seen |= u32::from(self.bitmap[word] & bits == bits) << position;
+            let [first, second] = slots(u32::from_le_bytes(bytes) | FOLD);
+            let shared = self.tables[0][first] & self.tables[1][second];
+            seen |= u64::from(shared) << (8 * position);
         }
         seen
     }
@@ -142,11 +151,8 @@ impl Prefilter {
     /// Compares the keywords that have the gram at this position.
     fn verify(&self, text: &[u8], at: usize, fresh: usize, hits: &mut Vec<Hit>) {
         let bytes = gram_at(text, at);
-        let (word, bits) = slot(bytes);
-        if self.bitmap[word] & bits != bits {
-            return;
-        }
-        let range = self.by_word[word] as usize..self.by_word[word + 1] as usize;
+        let list = list(bytes);
+        let range = self.lists[list] as usize..self.lists[list + 1] as usize;
         for gram in self.grams[range].iter().filter(|gram| gram.bytes == bytes) {
             let keyword = &self.keywords[gram.keyword];
             let Some(start) = at.checked_add_signed(-isize::from(gram.offset)) else {
@@ -178,16 +184,21 @@ impl Keyword {
         let before = start.checked_sub(1).and_then(|before| text.get(before));
         let mut after = text[start + found.len()..].iter().take(self.then);
         same && before.is_none_or(|&before| self.left.allows(Some(before), found[0]))
-            && after.all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(byte))
+            && after.all(|&byte| is_token(byte))
     }
 }
 
-/// Which word of the bitmap a gram is in, and its bits there.
+/// Where a gram is in the two tables.
 #[inline]
-fn slot(gram: u32) -> (usize, u64) {
-    let hash = gram.wrapping_mul(0x9e37_79b1);
-    let bits = 1 << (hash >> 15 & 63) | 1 << (hash >> 9 & 63);
-    ((hash >> (32 - WORD_BITS)) as usize, bits)
+fn slots(gram: u32) -> [usize; 2] {
+    // Multiplying by large odd numbers mixes all bytes into the upper bits.
+    [0x9e37_79b1, 0x85eb_ca6b]
+        .map(|factor| (gram.wrapping_mul(factor) >> (32 - TABLE_BITS)) as usize)
+}
+
+/// Which list a gram is in.
+fn list(gram: u32) -> usize {
+    (gram.wrapping_mul(0xc2b2_ae35) >> (32 - LIST_BITS)) as usize
 }
 
 /// The gram at this position; past the end of the text there are spaces.
@@ -198,7 +209,7 @@ fn gram_at(text: &[u8], at: usize) -> u32 {
 
 /// Upper and lower case, and some other pairs, made one by the bit in which letters differ.
 fn fold(bytes: [u8; GRAM]) -> u32 {
-    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]) | 0x0020_2020
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]) | FOLD
 }
 
 /// The grams that find a keyword at an even and at an odd position, and where they are in it.
@@ -210,18 +221,31 @@ fn grams_of(keyword: &Keyword) -> Vec<(u32, i8)> {
     let [first, second, ..] = **bytes else {
         return Vec::new();
     };
-    let any = 0..=u8::MAX;
-    let before = any
-        .clone()
-        .filter(|&byte| keyword.left.allows(Some(byte), first));
-    let mut grams: Vec<_> = before
-        .map(|before| (fold([before, first, second]), -1))
-        .collect();
+    let with_before = (0..=u8::MAX)
+        .filter(|&before| keyword.left.allows(Some(before), first))
+        .map(|before| (fold([before, first, second]), -1));
+    // Past the end of the text there are spaces, and what really comes may be anything.
+    let after = |byte: &u8| keyword.then == 0 || *byte == b' ' || is_token(*byte);
+    let with_after = |a, b, offset| {
+        let bytes = (0..=u8::MAX).filter(after);
+        bytes.map(move |byte| (fold([a, b, byte]), offset))
+    };
     match bytes.get(2) {
-        Some(&third) => grams.push((fold([first, second, third]), 0)),
-        None => grams.extend(any.map(|after| (fold([first, second, after]), 0))),
+        None => with_before.chain(with_after(first, second, 0)).collect(),
+        Some(&third) => {
+            let whole = std::iter::once((fold([first, second, third]), 0));
+            if commonness(first) < commonness(third) {
+                whole.chain(with_before).collect()
+            } else {
+                whole.chain(with_after(second, third, 1)).collect()
+            }
+        }
     }
-    grams
+}
+
+/// What tokens are made of.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-".contains(&byte)
 }
 
 /// Of all neighbouring grams, the two that ordinary text has least often.
@@ -314,6 +338,29 @@ mod tests {
                         assert_eq!(hits, naive(&words, &text, fresh), "{word} {lead} {tail}");
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_keyword_that_ends_with_the_text_is_found_and_then_not_again() {
+        for word in ["s.", "re_", "pat", "sk-", "token"] {
+            let keyword = Keyword {
+                left: Left::Word,
+                then: 4,
+                ..any(word, false)
+            };
+            let filter = Prefilter::new(vec![keyword]);
+            for lead in 0..20 {
+                let text = format!("{}{word}", " ".repeat(lead));
+                let mut hits = Vec::new();
+                filter.find(text.as_bytes(), 0, &mut hits);
+                assert_eq!(hits.len(), 1, "{text}");
+                hits.clear();
+                filter.find(format!("{text}abcdef").as_bytes(), text.len(), &mut hits);
+                assert_eq!(hits.len(), 0, "{text}");
+                filter.find(format!("{text}a cdef").as_bytes(), 0, &mut hits);
+                assert_eq!(hits.len(), 0, "{text}");
             }
         }
     }
