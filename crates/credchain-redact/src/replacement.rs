@@ -1,7 +1,7 @@
 //! What comes out in the place of a secret.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -108,7 +108,11 @@ impl Writer {
         layers: &[Arc<Layer>],
         owners: impl Iterator<Item = &'a Owner>,
     ) -> Self {
-        let clash = |i: usize| layers.iter().any(|layer| layer.clashes().plain[i]);
+        let clash = |i: usize| {
+            layers
+                .iter()
+                .any(|layer| layer.clashes().plain(i, layer.needles()))
+        };
         let plain = PLAIN[(0..PLAIN.len()).find(|i| !clash(*i)).unwrap_or(0)];
         let tells = match wanted {
             Replacement::Stars => Tells::Nothing,
@@ -124,7 +128,7 @@ impl Writer {
             }
             if layers
                 .iter()
-                .any(|layer| layer.clashes().brackets || finds(layer, &all))
+                .any(|layer| layer.clashes().brackets(layer.needles()) || finds(layer, &all))
             {
                 writer.tells = Tells::Nothing;
             }
@@ -168,21 +172,22 @@ fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)
 }
 
-/// Which replacements a set of needles can be confused with.
+/// Which replacements a set of needles can be confused with; each is found out when it is wanted.
+#[derive(Default)]
 pub(crate) struct Clashes {
     /// For each of [`PLAIN`].
-    plain: [bool; PLAIN.len()],
+    plain: [OnceLock<bool>; PLAIN.len()],
     /// For some `[name]`.
-    brackets: bool,
+    brackets: OnceLock<bool>,
 }
 
 impl Clashes {
-    pub(crate) fn of(needles: &Needles) -> Self {
-        let any = |test: &dyn Fn(&[u8]) -> bool| (0..needles.len()).any(|i| test(needles.text(i)));
-        Self {
-            plain: PLAIN.map(|text| any(&|needle| clashes(needle, text.as_bytes()))),
-            brackets: any(&has_brackets),
-        }
+    fn plain(&self, i: usize, needles: &Needles) -> bool {
+        *self.plain[i].get_or_init(|| needles.any(|needle| clashes(needle, PLAIN[i].as_bytes())))
+    }
+
+    fn brackets(&self, needles: &Needles) -> bool {
+        *self.brackets.get_or_init(|| needles.any(has_brackets))
     }
 }
 

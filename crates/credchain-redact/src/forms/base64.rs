@@ -8,18 +8,22 @@ const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// Three bytes make four letters, so a value looks different at each of the three places where it
-/// may begin within a group (`user:password` is how a password is sent). Only letters that depend
-/// on the value alone are taken, so padding plays no part.
+/// may begin within a group (`user:password` is how a password is sent). Letters that depend on
+/// what is before are not taken, and padding plays no part.
 pub(super) fn add(value: &[u8], forms: &mut Forms) {
     for alphabet in [STANDARD, URL_SAFE] {
         for before in 0..3 {
             let letters = letters(before, value.len());
-            let wraps = letters.len() >= wrapped::SHORTEST;
-            forms.write_wrapping(wraps, |out| {
-                for letter in letters {
-                    push(value, 6 * letter - 8 * before, alphabet, out);
-                }
-            });
+            // Where the encoded text ends with the value, its last letter has bits of it as well.
+            let last = (8 * (before + value.len())).div_ceil(6);
+            for letters in [letters.clone(), letters.start..last] {
+                let wraps = letters.len() >= wrapped::SHORTEST;
+                forms.write_wrapping(wraps, |out| {
+                    for letter in letters {
+                        push(value, 6 * letter - 8 * before, alphabet, out);
+                    }
+                });
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct Layer {
     owners: Vec<Arc<Owner>>,
     /// The needles that may be broken into lines; few texts ever need them apart.
     wrapping: OnceLock<Needles>,
-    clashes: OnceLock<Clashes>,
+    clashes: Clashes,
 }
 
 impl Layer {
@@ -45,7 +45,7 @@ impl Layer {
             filter,
             owners,
             wrapping: OnceLock::new(),
-            clashes: OnceLock::new(),
+            clashes: Clashes::default(),
         }
     }
 
@@ -67,7 +67,7 @@ impl Layer {
 
     /// Which replacements its needles can be confused with.
     pub(crate) fn clashes(&self) -> &Clashes {
-        self.clashes.get_or_init(|| Clashes::of(&self.needles))
+        &self.clashes
     }
 
     pub(crate) fn label(&self, owner: u32) -> Label {

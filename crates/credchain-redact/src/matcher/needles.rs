@@ -143,6 +143,11 @@ impl Needles {
         &self.bytes[span.start..span.start + span.len as usize]
     }
 
+    /// Whether this is so for one of them.
+    pub(crate) fn any(&self, is_so: impl Fn(&[u8]) -> bool) -> bool {
+        (0..self.len()).any(|i| is_so(self.text(i)))
+    }
+
     /// The depth from which on nodes are numbered by this needle: what it shares with the one before.
     pub(crate) fn common(&self, i: usize) -> u32 {
         self.common[i]
