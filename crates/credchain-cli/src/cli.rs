@@ -9,7 +9,7 @@ use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcom
 
 use crate::commands::{
     check, completions, config, copy, delete, edit, exec, explain, export, generate, get, import,
-    init, inject, list, login, man, providers, recipients, set, trust,
+    init, inject, list, login, man, providers, recipients, redact, set, trust,
 };
 use crate::failure::Failure;
 use crate::output::Output;
@@ -108,6 +108,8 @@ pub(crate) enum Command {
     Generate(generate::Args),
     /// Fill credentials into a template
     Inject(inject::Args),
+    /// Hide credentials in what is piped through
+    Redact(redact::Args),
     /// Manage who can open the age store
     Recipients(recipients::Args),
     /// Show, check or describe the configuration

@@ -27,6 +27,8 @@ mod leases;
 mod open;
 mod providers;
 mod random;
+#[cfg(feature = "redact")]
+mod redaction;
 #[cfg(feature = "age")]
 mod sharing;
 mod store;
@@ -40,6 +42,8 @@ pub use credchain_derive::Credentials;
 pub use credchain_provider_age as age;
 #[cfg(feature = "dotenv")]
 pub use credchain_provider_dotenv as dotenv;
+#[cfg(feature = "redact")]
+pub use credchain_redact as redact;
 
 pub use crate::credentials::*;
 pub use crate::leases::LeaseKeeper;

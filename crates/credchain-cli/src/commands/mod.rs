@@ -19,6 +19,7 @@ pub(crate) mod login;
 pub(crate) mod man;
 pub(crate) mod providers;
 pub(crate) mod recipients;
+pub(crate) mod redact;
 pub(crate) mod set;
 pub(crate) mod trust;
 
@@ -46,6 +47,7 @@ pub(crate) fn run(command: Command, app: &App) -> Result<ExitCode, Failure> {
         Command::Edit(args) => edit::run(&args, app),
         Command::Generate(args) => generate::run(&args, app),
         Command::Inject(args) => inject::run(&args, app),
+        Command::Redact(args) => redact::run(&args, app),
         Command::Recipients(args) => recipients::run(&args, app),
         Command::Config(args) => config::run(&args, app),
         Command::Init(args) => init::run(&args, app),
