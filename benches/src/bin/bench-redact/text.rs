@@ -1,10 +1,10 @@
 //! Log text and secrets that look real, the same in every run.
 
 /// The numbers of Marsaglia's xorshift.
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(0x9E37_79B9_7F4A_7C15)
     }
 
@@ -15,7 +15,7 @@ impl Random {
         self.0 >> 8
     }
 
-    pub fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next()).unwrap_or(0) % limit
     }
 
@@ -27,7 +27,7 @@ impl Random {
 }
 
 /// Tokens, hexadecimal keys and passwords of 12 to 64 bytes.
-pub fn secrets(random: &mut Random, count: usize) -> Vec<Vec<u8>> {
+pub(crate) fn secrets(random: &mut Random, count: usize) -> Vec<Vec<u8>> {
     const TOKEN: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     const KEY: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_";
     const PASSWORD: &[u8] = b"abcdefghijkmnopqrstuvwxyz0123456789!#$%&?@^~<>\"'\\ ";
@@ -48,7 +48,7 @@ const WORDS: &str = "request response handler completed started connection pool 
     status latency bytes client server region shard leader follower commit index flush segment";
 
 /// Lines of a log; in every `hit_every`-th one of `hits` is shown.
-pub fn log(random: &mut Random, size: usize, hit_every: usize, hits: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn log(random: &mut Random, size: usize, hit_every: usize, hits: &[Vec<u8>]) -> Vec<u8> {
     let words: Vec<&str> = WORDS.split_ascii_whitespace().collect();
     let mut text = Vec::with_capacity(size + 512);
     let mut line = 0;
