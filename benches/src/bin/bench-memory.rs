@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         memory = memory.with(&name, &[b'v'; VALUE]);
         references.push(Reference::new(&name)?);
     }
-    let settings = CacheSettings::new(Duration::from_secs(300));
+    let settings = CacheSettings::new(Duration::from_mins(5));
     let cache = Cache::new(Arc::new(memory), settings);
     let cx = Context::system();
     let before = live_bytes();

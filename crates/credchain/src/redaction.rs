@@ -46,7 +46,7 @@ impl Credchain {
         };
         match redactor.register(name.as_str(), value.expose(), options) {
             Registration::Unmasked(reason) => Some(reason),
-            _ => None,
+            Registration::Masked => None,
         }
     }
 

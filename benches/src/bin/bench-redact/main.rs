@@ -125,6 +125,7 @@ fn registering(values: &[Vec<u8>]) -> Value {
 }
 
 /// Gigabytes a second: the best of several rounds.
+#[expect(clippy::cast_precision_loss, reason = "a few hundred megabytes")]
 fn rate(text: &[u8], work: impl Fn(&[u8]) -> usize) -> f64 {
     let round = || {
         let start = Instant::now();

@@ -106,7 +106,9 @@ impl Forms {
 
     /// Each form.
     pub(crate) fn each(&self) -> impl Iterator<Item = &[u8]> {
-        self.spans.iter().map(|form| &self.bytes[form.start..form.start + form.len as usize])
+        self.spans
+            .iter()
+            .map(|form| &self.bytes[form.start..form.start + form.len as usize])
     }
 
     /// All bytes, one form after the other.
