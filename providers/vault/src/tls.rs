@@ -47,6 +47,9 @@ pub(crate) fn client(settings: &Settings, endpoint: &Endpoint) -> Result<reqwest
             .filter(|certificates| !certificates.is_empty())
             .ok_or_else(|| unreadable("holds no certificates".to_owned()))?;
         builder = builder.tls_certs_only(certificates);
+    } else if endpoint.base.scheme() == "http" && settings.redirect_hosts.is_empty() {
+        // No handshake can follow, and reading the system's authorities takes longer than a request.
+        builder = builder.tls_certs_only([]);
     }
     if settings.skip_verify && endpoint.base.scheme() == "https" {
         tracing::warn!(
