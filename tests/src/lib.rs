@@ -47,6 +47,8 @@ pub mod servers;
 #[cfg(unix)]
 mod terminal;
 #[cfg(unix)]
+mod tmux;
+#[cfg(unix)]
 pub mod workflow;
 
 pub use crate::binary::{is_root, repository, resolve_binary};
@@ -55,3 +57,5 @@ pub use crate::project::Project;
 pub use crate::resolve::Resolve;
 #[cfg(unix)]
 pub use crate::terminal::{Screen, Terminal};
+#[cfg(unix)]
+pub use crate::tmux::Tmux;

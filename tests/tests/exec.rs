@@ -1,4 +1,5 @@
-//! `resolve exec`: the program runs as if started directly, with the credentials in place.
+//! `resolve exec --no-mask`: the program runs as if started directly, with the credentials in place.
+//! What masking adds is in `exec_masked.rs`.
 #![cfg(unix)]
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -24,7 +25,14 @@ fn project() -> Project {
 #[test]
 fn the_program_gets_every_declared_credential_and_the_callers_environment() {
     project()
-        .resolve(["exec", "--", "sh", "-c", "echo $API_KEY $SMTP_PORT $MINE"])
+        .resolve([
+            "exec",
+            "--no-mask",
+            "--",
+            "sh",
+            "-c",
+            "echo $API_KEY $SMTP_PORT $MINE",
+        ])
         .plain_env("MINE", "kept")
         .run()
         .success()
@@ -37,7 +45,14 @@ fn another_variable_is_used_where_the_configuration_names_one() {
         .config("[chain]\ndefault = [\"env\"]\n[credentials.key]\nenv = \"STRIPE_KEY\"\n")
         .trusted()
         .env("STRIPE_KEY", "value-of-stripe")
-        .args(["exec", "--", "sh", "-c", "echo $STRIPE_KEY ${KEY-unset}"])
+        .args([
+            "exec",
+            "--no-mask",
+            "--",
+            "sh",
+            "-c",
+            "echo $STRIPE_KEY ${KEY-unset}",
+        ])
         .run()
         .success()
         .stdout_is("value-of-stripe unset\n");
@@ -48,6 +63,7 @@ fn only_and_clean_env_narrow_what_it_gets() {
     project()
         .resolve([
             "exec",
+            "--no-mask",
             "--only",
             "smtp_port",
             "--clean-env",
@@ -66,19 +82,19 @@ fn only_and_clean_env_narrow_what_it_gets() {
 fn the_exit_code_and_the_signals_are_the_programs() {
     let project = project();
     project
-        .resolve(["exec", "--", "sh", "-c", "exit 7"])
+        .resolve(["exec", "--no-mask", "--", "sh", "-c", "exit 7"])
         .run()
         .code(7);
     project
-        .sh("resolve exec -- sh -c 'kill -TERM $$'; echo $?")
+        .sh("resolve exec --no-mask -- sh -c 'kill -TERM $$'; echo $?")
         .run()
         .stdout_is("143\n");
     project
-        .resolve(["exec", "--", "no-such-program"])
+        .resolve(["exec", "--no-mask", "--", "no-such-program"])
         .run()
         .code(127);
     project
-        .resolve(["exec", "--", "/etc/passwd"])
+        .resolve(["exec", "--no-mask", "--", "/etc/passwd"])
         .run()
         .code(126);
 }
@@ -88,7 +104,7 @@ fn a_missing_credential_keeps_the_program_from_starting_with_125() {
     let project = Project::new();
     project.write("credchain.toml", CONFIG);
     project
-        .resolve(["exec", "--", "sh", "-c", "echo started"])
+        .resolve(["exec", "--no-mask", "--", "sh", "-c", "echo started"])
         .run()
         .code(125)
         .stdout_is("")
@@ -99,7 +115,7 @@ fn a_missing_credential_keeps_the_program_from_starting_with_125() {
 #[test]
 fn standard_input_reaches_the_program() {
     project()
-        .resolve(["exec", "--", "cat"])
+        .resolve(["exec", "--no-mask", "--", "cat"])
         .stdin("in\0put")
         .run()
         .success()
@@ -109,7 +125,7 @@ fn standard_input_reaches_the_program() {
 #[test]
 fn credchains_own_secrets_do_not_reach_the_program() {
     project()
-        .resolve(["exec", "--", "/usr/bin/env"])
+        .resolve(["exec", "--no-mask", "--", "/usr/bin/env"])
         .env("CREDCHAIN_IDENTITY", "AGE-SECRET-not-a-key")
         .env("CREDCHAIN_PASSPHRASE", "open-sesame")
         .run()
@@ -127,7 +143,16 @@ fn a_nested_resolve_sees_the_same_profile() {
          [profiles.prod.credentials.a]\ndefault = \"prod\"\n",
     );
     project
-        .resolve(["-p", "prod", "exec", "--", "resolve", "get", "a"])
+        .resolve([
+            "-p",
+            "prod",
+            "exec",
+            "--no-mask",
+            "--",
+            "resolve",
+            "get",
+            "a",
+        ])
         .run()
         .success()
         .stdout_is("prod");
@@ -142,7 +167,7 @@ fn an_untrusted_configuration_is_not_handed_on_as_the_users_own_word() {
          get = [\"cat\", \"{path}\"]\n[credentials.a]\ndefault = \"x\"\nsecret = false\n",
     );
     project
-        .resolve(["exec", "--", "/usr/bin/env"])
+        .resolve(["exec", "--no-mask", "--", "/usr/bin/env"])
         .run()
         .success()
         .stdout_lacks("CREDCHAIN_CONFIG");
@@ -158,7 +183,7 @@ fn what_no_environment_can_hold_is_refused_with_the_way_out() {
     for value in [vec![b'x'; 200_000], b"nul\0byte".to_vec()] {
         project.write("secrets/big", &value);
         project
-            .resolve(["exec", "--", "true"])
+            .resolve(["exec", "--no-mask", "--", "true"])
             .run()
             .code(125)
             .stderr_contains("`big`")
@@ -178,6 +203,7 @@ fn as_file_hands_over_any_bytes_and_leaves_nothing_behind() {
     project.write("secrets/tls_key", &value);
     let run = project.resolve([
         "exec",
+        "--no-mask",
         "--",
         "sh",
         "-c",
@@ -206,7 +232,7 @@ fn as_file_on_a_memory_file_system_is_private_and_removed() {
         "stat -c %a \"$TLS_KEY\" \"$(dirname \"$TLS_KEY\")\"; cat \"$TLS_KEY\"; kill -TERM $$";
     project
         .sh(&format!(
-            "XDG_RUNTIME_DIR={} resolve exec -- sh -c '{script}'; echo $?",
+            "XDG_RUNTIME_DIR={} resolve exec --no-mask -- sh -c '{script}'; echo $?",
             directory.path().display()
         ))
         .env("TLS_KEY", "pem-text")
@@ -218,7 +244,7 @@ fn as_file_on_a_memory_file_system_is_private_and_removed() {
 #[test]
 fn without_configuration_and_dotenv_it_says_how_to_start() {
     Resolve::new()
-        .args(["exec", "--", "true"])
+        .args(["exec", "--no-mask", "--", "true"])
         .run()
         .code(125)
         .stderr_contains("resolve init");
@@ -238,7 +264,7 @@ fn a_nested_resolve_agrees_although_the_value_came_from_a_file() {
         "echo ${API_KEY_FILE-unset} >&2; printf %s $API_KEY",
     ] {
         project
-            .resolve(["exec", "--", "sh", "-c", inner])
+            .resolve(["exec", "--no-mask", "--", "sh", "-c", inner])
             .plain_env("API_KEY_FILE", &key)
             .run()
             .success()
@@ -256,12 +282,12 @@ fn a_nested_resolve_reads_what_was_handed_over_as_a_file() {
     project.write(".env", "TLS_KEY='the key'\n");
     for inner in [
         "resolve get tls_key",
-        "resolve exec -- sh -c 'cat $TLS_KEY'",
-        "resolve exec -- resolve exec -- sh -c 'cat $TLS_KEY'",
-        "env -u CREDCHAIN_FOUND_CONFIG resolve exec --only tls_key -- sh -c 'cat $TLS_KEY'",
+        "resolve exec --no-mask -- sh -c 'cat $TLS_KEY'",
+        "resolve exec --no-mask -- resolve exec --no-mask -- sh -c 'cat $TLS_KEY'",
+        "env -u CREDCHAIN_FOUND_CONFIG resolve exec --no-mask --only tls_key -- sh -c 'cat $TLS_KEY'",
     ] {
         project
-            .resolve(["exec", "--", "sh", "-c", inner])
+            .resolve(["exec", "--no-mask", "--", "sh", "-c", inner])
             .run()
             .success()
             .stdout_is("the key");
@@ -302,7 +328,7 @@ fn a_variable_that_programs_obey_needs_trust_in_every_command() {
     configured.write(".env", "API_KEY=from-dotenv\nLD_PRELOAD=/nowhere.so\n");
     for project in [&bare, &configured] {
         for (args, code) in [
-            (vec!["exec", "--", "true"], 125),
+            (vec!["exec", "--no-mask", "--", "true"], 125),
             (vec!["export"], 7),
             (vec!["check"], 7),
         ] {
@@ -315,7 +341,14 @@ fn a_variable_that_programs_obey_needs_trust_in_every_command() {
     for args in [
         vec!["export"],
         vec!["check"],
-        vec!["exec", "--", "sh", "-c", "test $LD_PRELOAD = /nowhere.so"],
+        vec![
+            "exec",
+            "--no-mask",
+            "--",
+            "sh",
+            "-c",
+            "test $LD_PRELOAD = /nowhere.so",
+        ],
     ] {
         configured.resolve(args).run().success();
     }
@@ -349,7 +382,14 @@ fn a_signal_to_resolve_ends_the_program_and_removes_its_file() {
     );
     let runtime = runtime_directory();
     let mut command = project
-        .resolve(["exec", "--", "sh", "-c", "echo $TLS_KEY; exec sleep 100"])
+        .resolve([
+            "exec",
+            "--no-mask",
+            "--",
+            "sh",
+            "-c",
+            "echo $TLS_KEY; exec sleep 100",
+        ])
         .env("TLS_KEY", "the key of the server")
         .plain_env("XDG_RUNTIME_DIR", runtime.path())
         .command();
@@ -389,10 +429,19 @@ fn ctrl_c_reaches_the_program_once_though_standard_input_is_a_pipe() {
     );
     project.write("count.py", COUNT);
     let runtime = runtime_directory();
-    let pipe = "trap : INT; true | resolve exec --only tls_key -- python3 count.py";
+    let pipe = "trap : INT; true | resolve exec --no-mask --only tls_key -- python3 count.py";
     // The first one is replaced by the shell; it is the second that waits for its program.
     let resolve = project
-        .resolve(["exec", "--only", "api_key", "--", "sh", "-c", pipe])
+        .resolve([
+            "exec",
+            "--no-mask",
+            "--only",
+            "api_key",
+            "--",
+            "sh",
+            "-c",
+            pipe,
+        ])
         .env("API_KEY", "s3cret-value")
         .env("TLS_KEY", "the key of the server")
         .plain_env("XDG_RUNTIME_DIR", runtime.path());
@@ -407,7 +456,7 @@ fn ctrl_c_reaches_the_program_once_though_standard_input_is_a_pipe() {
 #[test]
 fn the_program_gets_none_of_credchains_own_secrets() {
     let run = project()
-        .resolve(["exec", "--", "/usr/bin/env"])
+        .resolve(["exec", "--no-mask", "--", "/usr/bin/env"])
         .plain_env("CREDCHAIN_PASSPHRASE_FILE", "/run/secrets/passphrase")
         .plain_env("CREDCHAIN_TOKEN_KEY", "opener")
         .run()

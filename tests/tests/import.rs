@@ -69,7 +69,7 @@ fn a_key_that_is_no_name_keeps_its_spelling_for_programs() {
         "{config}"
     );
     project
-        .resolve(["exec", "--", "env"])
+        .resolve(["exec", "--no-mask", "--", "env"])
         .run()
         .success()
         .stdout_contains("ApiKey=one-value\n")

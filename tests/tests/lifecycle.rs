@@ -64,7 +64,14 @@ fn from_nothing_to_a_program_that_has_the_credential() {
         .concat(),
     );
     project
-        .resolve(["exec", "--", "sh", "-c", "printf %s \"$API_KEY\""])
+        .resolve([
+            "exec",
+            "--no-mask",
+            "--",
+            "sh",
+            "-c",
+            "printf %s \"$API_KEY\"",
+        ])
         .run()
         .code(125);
     project
@@ -75,7 +82,14 @@ fn from_nothing_to_a_program_that_has_the_credential() {
     let value = project.resolve(["get", "api_key"]).run().success().stdout();
     assert_eq!(value.len(), 43);
     project
-        .resolve(["exec", "--", "sh", "-c", "printf %s \"$API_KEY\""])
+        .resolve([
+            "exec",
+            "--no-mask",
+            "--",
+            "sh",
+            "-c",
+            "printf %s \"$API_KEY\"",
+        ])
         .secret(&value)
         .run()
         .success()

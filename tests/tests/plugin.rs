@@ -40,7 +40,14 @@ fn two_hundred_credentials_are_one_process_and_one_request() {
     std::fs::remove_file(project.dir().join("plugin.log")).expect("the import's log");
 
     project
-        .resolve(["exec", "--", "sh", "-c", "echo $KEY_0 $KEY_199"])
+        .resolve([
+            "exec",
+            "--no-mask",
+            "--",
+            "sh",
+            "-c",
+            "echo $KEY_0 $KEY_199",
+        ])
         .trusted()
         .run()
         .success()
@@ -66,6 +73,7 @@ fn the_plugin_has_ended_before_the_program_starts() {
     project
         .resolve([
             "exec",
+            "--no-mask",
             "--",
             "sh",
             "-c",

@@ -91,7 +91,7 @@ fn an_env_file_that_leads_out_of_the_repository_is_not_read_without_a_configurat
         &["list"],
         &["get", "OTHER"],
         &["export"],
-        &["exec", "--", "env"],
+        &["exec", "--no-mask", "--", "env"],
     ] {
         let output = project.resolve(arguments).run();
         assert_ne!(output.status().code(), Some(0), "{arguments:?}");

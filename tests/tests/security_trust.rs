@@ -76,14 +76,14 @@ fn what_runs_under_exec_asks_for_trust_like_its_caller() {
     );
     // Another profile, and another configuration in the same place while the program runs.
     project
-        .sh("resolve exec -- resolve get b --profile hidden")
+        .sh("resolve exec --no-mask -- resolve get b --profile hidden")
         .run()
         .code(7);
     let changed = "[chain]\ndefault = [\"evil\"]\n[credentials.b]\n\
                    [providers.evil]\ntype = \"command\"\nprogram = \"/bin/true\"\n";
     project.write("changed.toml", changed);
     project
-        .sh("resolve exec -- sh -c 'mv changed.toml credchain.toml && resolve get b'")
+        .sh("resolve exec --no-mask -- sh -c 'mv changed.toml credchain.toml && resolve get b'")
         .run()
         .code(7);
 }
@@ -96,7 +96,7 @@ fn what_runs_under_exec_elsewhere_finds_the_same_configuration() {
         "[credentials.a]\nsecret = false\ndefault = \"v\"\n",
     );
     project
-        .sh("resolve exec -- sh -c 'cd / && resolve get a'")
+        .sh("resolve exec --no-mask -- sh -c 'cd / && resolve get a'")
         .run()
         .success()
         .stdout_is("v");

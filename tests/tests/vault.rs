@@ -143,9 +143,13 @@ fn a_database_user_lives_as_long_as_the_program_and_no_longer() {
         postgres.host(),
         postgres.port()
     );
-    let output = run(&bao, &project, &["exec", "--", "sh", "-c", &script])
-        .run()
-        .success();
+    let output = run(
+        &bao,
+        &project,
+        &["exec", "--no-mask", "--", "sh", "-c", &script],
+    )
+    .run()
+    .success();
     let users: Vec<String> = output.stdout().lines().map(str::to_owned).collect();
     assert_eq!(users.len(), 2, "{}", output.stderr());
     assert_eq!(
@@ -186,7 +190,14 @@ fn a_login_is_not_left_behind_when_it_is_not_to_be() {
         ),
     );
     project
-        .resolve(["exec", "--", "sh", "-c", "test -n \"$API_KEY\""])
+        .resolve([
+            "exec",
+            "--no-mask",
+            "--",
+            "sh",
+            "-c",
+            "test -n \"$API_KEY\"",
+        ])
         .trusted()
         .env("SID", &secret_id)
         .run()

@@ -1,18 +1,17 @@
 //! Credentials into the environment of a program.
 
 mod files;
-mod launch;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::process::ExitCode;
 
 use credchain::{Credchain, Environment, Error, FILES_VARIABLE, Kind, LeaseKeeper, Name, Secret};
 
 use crate::app::App;
+use crate::child::Beside;
 use crate::commands::check::with_advice;
 use crate::failure::Failure;
-use files::SecretFiles;
+pub(crate) use files::SecretFiles;
 
 /// Longest `NAME=value` that Linux takes for one variable, in bytes: `MAX_ARG_STRLEN`, with the
 /// terminating NUL.
@@ -25,24 +24,6 @@ const MINIMAL: &[&str] = &[
     "USER",
 ];
 
-/// What has to go on beside the program, and to end with it.
-#[derive(Debug)]
-struct Beside {
-    files: SecretFiles,
-    leases: Option<LeaseKeeper>,
-}
-
-impl Beside {
-    fn is_needed(&self) -> bool {
-        self.files.need_cleaning() || self.leases.is_some()
-    }
-
-    fn finish(self) -> Result<(), Error> {
-        drop(self.files);
-        self.leases.map_or(Ok(()), LeaseKeeper::finish)
-    }
-}
-
 /// The variables a program is going to get, and the files behind some of them.
 #[derive(Debug)]
 pub(crate) struct Injection {
@@ -50,6 +31,8 @@ pub(crate) struct Injection {
     files: SecretFiles,
     /// Those of the variables that hold a file's path.
     paths: Vec<String>,
+    /// What was resolved.
+    values: Vec<(Name, Secret)>,
     /// Whether a value lives only while its lease is renewed.
     leased: bool,
 }
@@ -65,7 +48,7 @@ impl Injection {
         let mut values = Vec::with_capacity(names.len());
         for (name, resolution) in names.iter().zip(app.resolve(credchain, names)?) {
             match resolution.result {
-                Ok(secret) => values.push((name, secret)),
+                Ok(secret) => values.push((name.clone(), secret)),
                 Err(error) => refused.push(with_advice(credchain, name, error)),
             }
         }
@@ -79,14 +62,14 @@ impl Injection {
         let leased = values
             .iter()
             .any(|(_, secret)| secret.meta().lease.is_some());
-        for (name, secret) in values {
+        for (name, secret) in &values {
             let variable = credchain.env_name(name);
             let value = if credchain.is_file(name) {
                 paths.push(variable.clone());
-                Secret::new(files.add(name, &secret)?)
+                Secret::new(files.add(name, secret)?)
             } else {
-                fits(name, &variable, &secret)?;
-                secret
+                fits(name, &variable, secret)?;
+                secret.clone()
             };
             variables.insert(variable.into(), value);
         }
@@ -94,34 +77,33 @@ impl Injection {
             variables,
             files,
             paths,
+            values,
             leased,
         })
     }
 
-    /// Runs the program in `environment`. Leases are renewed while it runs and ended after it.
-    pub(crate) fn launch(
-        self,
-        command: &[OsString],
-        environment: &[(OsString, OsString)],
-        credchain: Credchain,
-    ) -> Result<ExitCode, Failure> {
-        if self.leased {
-            let beside = Beside {
-                files: self.files,
-                leases: Some(LeaseKeeper::start(credchain)?),
-            };
-            return launch::launch(command, environment, beside);
-        }
-        // The values are read: a login that is not to be left behind has done its work.
-        credchain::block_on(credchain.close())??;
-        // Whatever a provider keeps running, a plugin for one, ends now: after the replacement it
-        // would be a child of a program that knows nothing of it.
-        drop(credchain);
-        let beside = Beside {
-            files: self.files,
-            leases: None,
+    /// What goes on beside the program: its files, and its leases, renewed while it runs and ended
+    /// after it. What has done its work ends now.
+    pub(crate) fn beside(self, credchain: Credchain) -> Result<Beside, Failure> {
+        let leases = if self.leased {
+            Some(LeaseKeeper::start(credchain)?)
+        } else {
+            // The values are read: a login that is not to be left behind has done its work.
+            credchain::block_on(credchain.close())??;
+            // Whatever a provider keeps running, a plugin for one, ends now: after the replacement it
+            // would be a child of a program that knows nothing of it.
+            drop(credchain);
+            None
         };
-        launch::launch(command, environment, beside)
+        Ok(Beside {
+            files: self.files,
+            leases,
+        })
+    }
+
+    /// The values that the program gets, by name.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (&Name, &Secret)> {
+        self.values.iter().map(|(name, secret)| (name, secret))
     }
 
     /// The caller's environment, without what is credchain's own, plus the credentials.

@@ -1,6 +1,7 @@
 //! The `resolve` command: credentials through one ordered chain of providers.
 
 mod app;
+mod child;
 mod cli;
 mod commands;
 mod declare;
@@ -25,6 +26,10 @@ use crate::output::Output;
 fn main() -> ExitCode {
     harden();
     let arguments: Vec<_> = std::env::args_os().collect();
+    #[cfg(unix)]
+    if let Some(code) = child::session::lead(&arguments) {
+        return code;
+    }
     // Building clap's command tree costs more than a whole look-up in the environment does, so
     // the one command that sits in loops and prompts goes past it.
     let parsed = match fast::parse(&arguments) {

@@ -47,6 +47,11 @@ impl Output {
         self.json
     }
 
+    /// Whether the user asked for few words.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet || self.json
+    }
+
     /// Whether standard error has colour.
     pub(crate) fn color_err(&self) -> bool {
         self.color_err

@@ -284,6 +284,12 @@ impl Redactor {
         Stream::new(self.clone())
     }
 
+    /// Begins to redact a stream in which only registered values are hidden, whatever patterns
+    /// there are: for a terminal, where what may become a match must not wait for the next key.
+    pub fn stream_of_values(&self) -> Stream {
+        self.stream().without_patterns()
+    }
+
     /// Redacts a text that is complete.
     pub fn redact(&self, text: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(text.len());

@@ -51,6 +51,8 @@ pub struct Stream {
     counts: BTreeMap<Box<str>, u64>,
     /// Whether it stays with the values that it has.
     is_pinned: bool,
+    /// Whether it looks for registered values only.
+    is_of_values: bool,
 }
 
 /// A mask by its place in the stream.
@@ -76,6 +78,7 @@ impl Stream {
     pub(crate) fn with(redactor: Redactor, snapshot: Arc<Snapshot>) -> Self {
         let mut stream = Self {
             is_pinned: false,
+            is_of_values: false,
             patterns: redactor.pattern_finder(),
             redactor,
             snapshot: Arc::clone(&snapshot),
@@ -129,9 +132,17 @@ impl Stream {
         self.process(&window, fresh, true, out);
         (self.at, self.before, self.masked_until) = (0, None, None);
         self.pending.clear();
-        self.patterns = self.redactor.pattern_finder();
+        if !self.is_of_values {
+            self.patterns = self.redactor.pattern_finder();
+        }
         self.scans.clear();
         self.adopt(Arc::clone(&self.snapshot));
+    }
+
+    /// Looks for registered values only.
+    pub(crate) fn without_patterns(mut self) -> Self {
+        (self.patterns, self.is_of_values) = (None, true);
+        self
     }
 
     /// Stays with the values that it has, so that no lock is ever waited for.

@@ -11,15 +11,15 @@ use credchain_core::{
 
 use crate::variables;
 
-/// Builds the resolver of a project. A link that may not be used, or that this build does not
+/// Prepares the resolver of a project. A link that may not be used, or that this build does not
 /// have, stands in its place and refuses when it is reached.
-pub(crate) fn resolver(
+pub(crate) fn builder(
     loaded: &Loaded,
     verdict: &TrustVerdict,
     registry: &Registry,
     context: &Context,
     timeout: Option<std::time::Duration>,
-) -> Result<Resolver> {
+) -> Result<ResolverBuilder> {
     let project = &loaded.project;
     let mut builder = Resolver::builder(&project.name, &project.profile)
         .context(context.clone())
@@ -42,7 +42,7 @@ pub(crate) fn resolver(
             .link(token_link(spec, verdict)?)
             .credential(token(spec)?);
     }
-    builder.build()
+    Ok(builder)
 }
 
 fn link(

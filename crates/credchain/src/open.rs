@@ -8,6 +8,8 @@ use std::time::Duration;
 use credchain_config::{Diagnostics, Discovery, Loaded, Project, TrustStore, TrustVerdict};
 use credchain_core::{Context, Error, Kind, Name, Registry, Resolution, Resolver, Result, Secret};
 
+#[cfg(feature = "redact")]
+use crate::redaction::Hiding;
 use crate::{assemble, providers};
 
 /// The credentials of one project, ready to be resolved. Cheap to clone.
@@ -17,6 +19,8 @@ pub struct Credchain {
     verdict: Arc<TrustVerdict>,
     registry: Arc<Registry>,
     resolver: Resolver,
+    #[cfg(feature = "redact")]
+    pub(crate) hiding: Hiding,
 }
 
 /// Says where the configuration is and how it is to be used; see [`Credchain::opener`].
@@ -190,13 +194,17 @@ impl Opener {
         let registry = providers::registry()?;
         let loaded = credchain_config::load(&discovery, &registry)?;
         let verdict = trust_store(&discovery).check(&loaded);
-        let resolver =
-            assemble::resolver(&loaded, &verdict, &registry, &self.context, self.timeout)?;
+        let builder = assemble::builder(&loaded, &verdict, &registry, &self.context, self.timeout)?;
+        let loaded = Arc::new(loaded);
+        #[cfg(feature = "redact")]
+        let (hiding, builder) = Hiding::listening(&loaded, builder);
         Ok(Credchain {
-            loaded: Arc::new(loaded),
+            loaded,
             verdict: Arc::new(verdict),
             registry: Arc::new(registry),
-            resolver,
+            resolver: builder.build()?,
+            #[cfg(feature = "redact")]
+            hiding,
         })
     }
 }

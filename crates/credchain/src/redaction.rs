@@ -1,8 +1,11 @@
 //! Hiding what was resolved: a redactor as `[redaction]` describes it.
 
-use credchain_config::{Patterns, RedactionSpec, Replace};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use credchain_config::{Loaded, Patterns, RedactionSpec, Replace};
 use credchain_core::files::PrivateDirectory;
-use credchain_core::{Error, Kind, Name, Result, Secret};
+use credchain_core::{Error, Kind, Name, ResolverBuilder, Result, Secret};
 use credchain_redact::rules::{Rule, RuleError};
 use credchain_redact::{
     FingerprintKey, Options, Reason, Redactor, Registration, Replacement, Rules,
@@ -13,13 +16,94 @@ use crate::{Credchain, random_bytes};
 /// The key of fingerprints, in credchain's own directory.
 const KEY: &str = "fingerprint-key";
 
+/// Hides every value that a resolver resolves, once somebody has asked for a redactor.
+#[derive(Clone)]
+pub(crate) struct Hiding(Arc<Hidden>);
+
+struct Hidden {
+    loaded: Arc<Loaded>,
+    redactor: OnceLock<Redactor>,
+    unmasked: Mutex<BTreeMap<Name, Reason>>,
+}
+
+impl Hiding {
+    /// Listens to what the resolver will resolve.
+    pub(crate) fn listening(
+        loaded: &Arc<Loaded>,
+        builder: ResolverBuilder,
+    ) -> (Self, ResolverBuilder) {
+        let hiding = Self(Arc::new(Hidden {
+            loaded: loaded.clone(),
+            redactor: OnceLock::new(),
+            unmasked: Mutex::default(),
+        }));
+        let told = hiding.0.clone();
+        let builder = builder.on_resolved(move |name, secret| told.hide(name, secret));
+        (hiding, builder)
+    }
+}
+
+impl Hidden {
+    fn hide(&self, name: &Name, value: &Secret) {
+        let Some(redactor) = self.redactor.get() else {
+            return;
+        };
+        let options = match self.masks(name) {
+            Some(false) => return,
+            Some(true) => Options::force(),
+            None => Options::default(),
+        };
+        let registration = redactor.register(name.as_str(), value.expose(), options);
+        if let Registration::Unmasked(reason) = registration {
+            let mut unmasked = self.unmasked.lock().unwrap_or_else(PoisonError::into_inner);
+            unmasked.insert(name.clone(), reason);
+        }
+    }
+
+    /// Whether a credential is masked by its own word; nothing leaves it to its value.
+    fn masks(&self, name: &Name) -> Option<bool> {
+        let spec = self.loaded.project.credentials.get(name)?;
+        spec.mask.or((!spec.secret).then_some(false))
+    }
+}
+
 impl Credchain {
-    /// A redactor with the rules of `[redaction]`, and no value registered.
+    /// The redactor of this project, with the rules of `[redaction]`. Every value that is resolved
+    /// through this `Credchain` after the first call is hidden by it: the parts of templates and
+    /// what providers log in with as well.
+    ///
+    /// ```no_run
+    /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let credentials = credchain::Credchain::open()?;
+    /// let redactor = credentials.redactor()?;
+    /// let key = credchain::block_on(credentials.get("api_key"))??;
+    /// let line = format!("sending {}", String::from_utf8_lossy(key.expose()));
+    /// assert_eq!(redactor.redact_text(&line), "sending ***");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`Kind::Untrusted`] if `[redaction]` is that of a project that is not trusted;
     /// [`Kind::Misconfigured`] for rules that cannot be, or a key that cannot be kept.
     pub fn redactor(&self) -> Result<Redactor> {
+        if let Some(redactor) = self.hiding.0.redactor.get() {
+            return Ok(redactor.clone());
+        }
+        let built = self.new_redactor()?;
+        Ok(self.hiding.0.redactor.get_or_init(|| built).clone())
+    }
+
+    /// The secrets resolved so far that are in every text, such as short ones, and so are not
+    /// hidden: each deserves a warning, by name. `mask = true` hides one all the same, `false`
+    /// keeps it from being listed here.
+    pub fn unmasked(&self) -> Vec<(Name, Reason)> {
+        let unmasked = self.hiding.0.unmasked.lock();
+        let unmasked = unmasked.unwrap_or_else(PoisonError::into_inner);
+        let each = unmasked.iter();
+        each.map(|(name, reason)| (name.clone(), *reason)).collect()
+    }
+
+    fn new_redactor(&self) -> Result<Redactor> {
         if let Some(untrusted) = self.verdict().redaction() {
             return Err(untrusted.error());
         }
@@ -34,26 +118,6 @@ impl Credchain {
             .min_length(usize::try_from(spec.min_length).unwrap_or(usize::MAX))
             .patterns(rules(spec)?);
         Ok(builder.build())
-    }
-
-    /// Hides the value of a credential from now on. Tells why it is not hidden, if it is a secret
-    /// that is in every text, such as a short one; one that is not to be masked is left alone.
-    pub fn hide(&self, redactor: &Redactor, name: &Name, value: &Secret) -> Option<Reason> {
-        let options = match self.masks(name) {
-            Some(false) => return None,
-            Some(true) => Options::force(),
-            None => Options::default(),
-        };
-        match redactor.register(name.as_str(), value.expose(), options) {
-            Registration::Unmasked(reason) => Some(reason),
-            Registration::Masked => None,
-        }
-    }
-
-    /// Whether a credential is masked by its own word; nothing leaves it to its value.
-    fn masks(&self, name: &Name) -> Option<bool> {
-        let spec = self.project().credentials.get(name)?;
-        spec.mask.or((!spec.secret).then_some(false))
     }
 
     fn fingerprint_key(&self) -> Result<FingerprintKey> {

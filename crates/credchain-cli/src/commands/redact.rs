@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::process::ExitCode;
 
-use credchain::redact::{Reason, Redactor, Stream};
-use credchain::{Credchain, Name};
+use credchain::redact::{Redactor, Stream};
+use credchain::{Credchain, Error};
 use serde::Serialize;
 
 use crate::app::App;
@@ -63,37 +63,29 @@ fn redactor(args: &Args, app: &App) -> Result<Redactor, Failure> {
     let (credchain, names) = app.open_declared()?;
     let redactor = credchain.redactor()?;
     let resolutions = app.resolve(&credchain, &names)?;
-    let mut unread = Vec::new();
-    for (name, resolution) in names.iter().zip(resolutions) {
-        match resolution.result {
-            Ok(secret) => {
-                if let Some(reason) = credchain.hide(&redactor, name, &secret) {
-                    warn(&credchain, name, reason, app);
-                }
-            }
-            // What is not there is in no text.
-            Err(error) if error.kind().is_miss() => {}
-            Err(error) => unread.push(error),
-        }
-    }
+    // What is not there is in no text.
+    let unread = |error: &Error| !error.kind().is_miss();
+    let failed = resolutions.into_iter().filter_map(|one| one.result.err());
+    let unread: Vec<Error> = failed.filter(unread).collect();
     // SECURITY: a value that could not be read could not be hidden either.
     if !unread.is_empty() {
         return Err(Failure::Credentials(unread));
     }
+    warn_of_unmasked(&credchain, app);
     Ok(redactor)
 }
 
-fn warn(credchain: &Credchain, name: &Name, reason: Reason, app: &App) {
-    if app.output().is_json() {
-        return;
+/// Says which of the values read so far are shown although they are secrets.
+pub(crate) fn warn_of_unmasked(credchain: &Credchain, app: &App) {
+    for (name, reason) in credchain.unmasked() {
+        let forced = if credchain.loaded().configured {
+            format!("; `mask = true` in `[credentials.{name}]` masks it all the same")
+        } else {
+            String::new()
+        };
+        app.output()
+            .warn(&format!("`{name}` is not masked: {reason}{forced}"));
     }
-    let forced = if credchain.loaded().configured {
-        format!("; `mask = true` in `[credentials.{name}]` masks it all the same")
-    } else {
-        String::new()
-    };
-    app.output()
-        .warn(&format!("`{name}` is not masked: {reason}{forced}"));
 }
 
 /// Each piece of input is answered at once, so that a log can be followed.

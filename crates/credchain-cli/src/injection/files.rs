@@ -33,7 +33,7 @@ impl SecretFiles {
     }
 
     /// Whether something has to be removed when the program is done.
-    pub(super) fn need_cleaning(&self) -> bool {
+    pub(crate) fn need_cleaning(&self) -> bool {
         self.directory.is_some()
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::bootstrap::{Late, Source, blocked};
 use super::snapshot::{DEFAULT_TTL, Snapshots};
-use super::{Credential, Declared, Inner, Resolver, Value};
-use crate::{Context, CredentialSource, Error, Kind, Link, LinkName, Name, Naming, Result};
+use super::{Credential, Declared, Inner, Resolver, Value, Witness};
+use crate::{Context, CredentialSource, Error, Kind, Link, LinkName, Name, Naming, Result, Secret};
 
 /// Puts together a [`Resolver`].
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub struct ResolverBuilder {
     needs: BTreeMap<LinkName, Vec<Name>>,
     default_chain: Vec<LinkName>,
     credentials: Vec<Credential>,
+    witness: Option<Witness>,
     late: LateDebug,
 }
 
@@ -46,6 +47,7 @@ impl ResolverBuilder {
             needs: BTreeMap::new(),
             default_chain: Vec::new(),
             credentials: Vec::new(),
+            witness: None,
             late: LateDebug(Arc::new(OnceLock::new())),
         }
     }
@@ -97,6 +99,13 @@ impl ResolverBuilder {
     /// Declares a credential.
     pub fn credential(mut self, credential: Credential) -> Self {
         self.credentials.push(credential);
+        self
+    }
+
+    /// Is told every value that is resolved, before whoever asked for it: the parts of templates
+    /// and what links log in with as well. Redaction listens here.
+    pub fn on_resolved(mut self, told: impl Fn(&Name, &Secret) + Send + Sync + 'static) -> Self {
+        self.witness = Some(Witness(Box::new(told)));
         self
     }
 
@@ -156,6 +165,7 @@ impl ResolverBuilder {
             credentials,
             blocked,
             snapshot: Snapshots::new(self.snapshot_ttl),
+            witness: self.witness,
         });
         // Set once, by the only build of this builder.
         let _ = self.late.0.set(Arc::downgrade(&inner));

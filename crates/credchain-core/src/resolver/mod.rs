@@ -111,6 +111,16 @@ struct Inner {
     /// For each link, the links that cannot help to resolve its own secrets.
     blocked: BTreeMap<LinkName, BTreeSet<LinkName>>,
     snapshot: snapshot::Snapshots,
+    witness: Option<Witness>,
+}
+
+/// Whoever is told every value.
+struct Witness(Box<dyn Fn(&Name, &Secret) + Send + Sync>);
+
+impl fmt::Debug for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Witness")
+    }
 }
 
 /// A declared credential, with its chain looked up.
@@ -153,12 +163,14 @@ impl Resolver {
             };
         };
         let at = BTreeMap::from([(address.link.clone(), At::Here(address.reference.clone()))]);
-        let naming = Naming::new(address_name(address));
-        let item = Item::new(naming, std::slice::from_ref(link))
+        let name = address_name(address);
+        let item = Item::new(Naming::new(name.clone()), std::slice::from_ref(link))
             .at(&at)
             .allow_empty(true);
         let mut all = resolve_batch(&[item], &self.0.context()).await;
-        all.swap_remove(0)
+        let resolution = all.swap_remove(0);
+        self.0.tell(&name, &resolution.result);
+        resolution
     }
 
     /// Resolves one version of a credential, from the links of its chain that keep versions.
@@ -183,7 +195,9 @@ impl Resolver {
             None => item.allow_empty(true),
         };
         let mut all = resolve_batch(&[item], &self.0.context()).await;
-        all.swap_remove(0)
+        let resolution = all.swap_remove(0);
+        self.0.tell(name, &resolution.result);
+        resolution
     }
 
     /// The value that was resolved last, if it is still fresh: a look-up in memory, without
@@ -318,9 +332,23 @@ impl Inner {
             })
             .collect();
         let resolutions = resolve_batch(&items, cx).await;
+        for (name, resolution) in stored.iter().zip(&resolutions) {
+            self.tell(name, &resolution.result);
+        }
         let found = stored.into_iter().zip(resolutions).collect();
         let mut rendering = rendering::Rendering::new(self, found);
-        names.iter().map(|name| rendering.answer(name)).collect()
+        let answers = names.iter().map(|name| rendering.answer(name)).collect();
+        for (name, value) in rendering.made() {
+            self.tell(name, value);
+        }
+        answers
+    }
+
+    /// Tells the witness what was resolved, before whoever asked can do anything with it.
+    fn tell(&self, name: &Name, result: &Result<Secret>) {
+        if let (Some(witness), Ok(secret)) = (&self.witness, result) {
+            witness.0(name, secret);
+        }
     }
 
     /// Every name that has to be asked for, once: templates stand for what they need.

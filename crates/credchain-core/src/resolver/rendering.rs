@@ -40,6 +40,11 @@ impl<'a> Rendering<'a> {
         }
     }
 
+    /// What was made of templates so far, those within others included.
+    pub(super) fn made(&self) -> impl Iterator<Item = (&'a Name, &Result<Secret>)> {
+        self.rendered.iter().map(|(name, value)| (*name, value))
+    }
+
     /// The answer for one name.
     pub(super) fn answer(&mut self, name: &'a Name) -> Resolution {
         if self.resolver.template(name).is_none() {
