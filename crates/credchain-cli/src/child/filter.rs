@@ -29,6 +29,8 @@ pub(super) struct Filtered {
     pub(super) hidden: u64,
     /// Why it could not write on.
     pub(super) failed: Option<Errno>,
+    /// The filter, if something that the program left running may still write to it.
+    pub(super) open: Option<Filter>,
 }
 
 impl Filter {
@@ -40,21 +42,33 @@ impl Filter {
     }
 
     fn run(mut self, ended: &OwnedFd) -> Filtered {
-        let outcome = self.copy(ended);
+        let outcome = self.copy(Some(ended));
         Filtered {
             hidden: self.stream.replaced(),
             // Whoever reads has seen enough, and the program will find out like we did.
             failed: outcome.err().filter(|error| *error != Errno::PIPE),
+            open: (outcome == Ok(End::Program)).then_some(self),
         }
     }
 
-    fn copy(&mut self, ended: &OwnedFd) -> rustix::io::Result<()> {
+    /// Works until nobody can write any more.
+    pub(super) fn run_to_end(mut self) {
+        // Nobody is left who could be told.
+        let _ = self.copy(None);
+    }
+
+    fn copy(&mut self, ended: Option<&OwnedFd>) -> rustix::io::Result<End> {
         let mut block = Zeroizing::new(vec![0; BLOCK]);
         let mut out = Zeroizing::new(Vec::with_capacity(2 * BLOCK));
         while is_readable(self.source.as_fd(), ended)? {
             let count = match rustix::io::read(&self.source, block.as_mut_slice()) {
                 // The other side of a pseudo-terminal is closed with this error.
-                Ok(0) | Err(Errno::IO) => break,
+                Ok(0) | Err(Errno::IO) => {
+                    out.clear();
+                    self.stream.finish(&mut out);
+                    write_all(self.sink, &out)?;
+                    return Ok(End::Output);
+                }
                 Ok(count) => count,
                 Err(Errno::INTR | Errno::AGAIN) => continue,
                 Err(error) => return Err(error),
@@ -63,10 +77,17 @@ impl Filter {
             self.stream.push(&block[..count], &mut out);
             write_all(self.sink, &out)?;
         }
-        out.clear();
-        self.stream.finish(&mut out);
-        write_all(self.sink, &out)
+        Ok(End::Program)
     }
+}
+
+/// What has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Nobody can write any more.
+    Output,
+    /// The program has ended and somebody else can write.
+    Program,
 }
 
 /// Hands on what is typed to the program's terminal, as long as it is typed to us.
@@ -74,7 +95,7 @@ pub(super) fn type_on(master: OwnedFd, ended: Arc<OwnedFd>) -> io::Result<JoinHa
     let terminal = rustix::stdio::stdin();
     let work = move || {
         let mut keys = Zeroizing::new(vec![0; KEYS]);
-        while is_readable(terminal, &ended).unwrap_or(false) {
+        while is_readable(terminal, Some(&ended)).unwrap_or(false) {
             if !super::pty::is_foreground(terminal) {
                 // In the background the keys are somebody else's; reading would stop us.
                 thread::sleep(std::time::Duration::from_millis(100));
@@ -92,7 +113,13 @@ pub(super) fn type_on(master: OwnedFd, ended: Arc<OwnedFd>) -> io::Result<JoinHa
 }
 
 /// Waits for something to read. False if there is nothing and the program has ended.
-fn is_readable(source: BorrowedFd<'_>, ended: &OwnedFd) -> rustix::io::Result<bool> {
+fn is_readable(
+    source: BorrowedFd<'_>,
+    ended: Option<&OwnedFd>,
+) -> rustix::io::Result<bool> {
+    let Some(ended) = ended else {
+        return Ok(true);
+    };
     loop {
         let mut fds = [
             PollFd::new(&source, PollFlags::IN),

@@ -21,7 +21,7 @@ use rustix::stdio::{stderr, stdin, stdout};
 use super::filter::{Filter, Filtered, type_on};
 use super::pty::{Pty, Raw, Terminals, is_foreground};
 use super::relay::{Relay, Screen};
-use super::{Beside, Mask, Program, not_started, session, wait, waiting, warn, watching};
+use super::{Beside, Mask, Program, follow, not_started, session, wait, waiting, warn, watching};
 use crate::failure::Failure;
 
 /// The program's ends of everything, and ours.
@@ -63,10 +63,13 @@ pub(super) fn run(program: &Program<'_>, mask: &Mask, beside: Beside) -> Result<
         None => wait::for_child(pid, wait::stop_with_it),
     }
     .map_err(waiting)?;
-    let filtered = ours.finish();
+    let outcome = ours.finish();
     drop(raw);
     beside.finish();
-    let code = filtered.tell(code, mask.tells);
+    let code = outcome.tell(code, mask.tells);
+    for filter in outcome.open {
+        follow::leave_behind(filter);
+    }
     Ok(ExitCode::from(code))
 }
 
@@ -196,6 +199,8 @@ struct Outcome {
     hidden: u64,
     on_terminal_only: bool,
     failed: Option<Errno>,
+    /// What the program's own children can still write to.
+    open: Vec<Filter>,
 }
 
 impl Working {
@@ -205,12 +210,14 @@ impl Working {
             hidden: 0,
             on_terminal_only: self.terminals.output && self.terminals.error,
             failed: None,
+            open: Vec::new(),
         };
         for filter in self.filters {
             // A filter that panicked has said so, and shown nothing.
             if let Ok(filtered) = filter.join() {
                 outcome.hidden += filtered.hidden;
                 outcome.failed = outcome.failed.or(filtered.failed);
+                outcome.open.extend(filtered.open);
             }
         }
         outcome

@@ -4,6 +4,8 @@
 #[cfg(unix)]
 mod filter;
 #[cfg(unix)]
+mod follow;
+#[cfg(unix)]
 mod masked;
 #[cfg(not(unix))]
 #[path = "masked_portable.rs"]
