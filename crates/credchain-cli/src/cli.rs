@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    check, completions, config, copy, delete, edit, exec, explain, export, generate, get, import,
-    init, inject, list, login, man, providers, recipients, redact, set, trust,
+    check, completions, config, copy, delete, doctor, edit, exec, explain, export, generate, get,
+    import, init, inject, list, login, man, providers, recipients, redact, set, trust,
 };
 use crate::failure::Failure;
 use crate::output::Output;
@@ -110,6 +110,8 @@ pub(crate) enum Command {
     Inject(inject::Args),
     /// Hide credentials in what is piped through
     Redact(redact::Args),
+    /// Look for what gives secrets away: files, modes, literals, settings
+    Doctor(doctor::Args),
     /// Manage who can open the age store
     Recipients(recipients::Args),
     /// Show, check or describe the configuration

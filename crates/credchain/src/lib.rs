@@ -23,6 +23,8 @@
 mod assemble;
 mod credentials;
 mod declared;
+#[cfg(feature = "age")]
+mod identities;
 mod leases;
 mod open;
 mod providers;

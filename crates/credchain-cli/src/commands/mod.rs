@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod copy;
 pub(crate) mod delete;
+pub(crate) mod doctor;
 pub(crate) mod edit;
 pub(crate) mod exec;
 pub(crate) mod explain;
@@ -47,6 +48,7 @@ pub(crate) fn run(command: Command, app: &App) -> Result<ExitCode, Failure> {
         Command::Edit(args) => edit::run(&args, app),
         Command::Generate(args) => generate::run(&args, app),
         Command::Inject(args) => inject::run(&args, app),
+        Command::Doctor(args) => doctor::run(&args, app),
         Command::Redact(args) => redact::run(&args, app),
         Command::Recipients(args) => recipients::run(&args, app),
         Command::Config(args) => config::run(&args, app),

@@ -1,7 +1,7 @@
 //! The formats that `resolve export` writes: each says which bytes it can carry.
 
 mod github;
-mod quote;
+pub(crate) mod quote;
 
 use std::borrow::Cow;
 

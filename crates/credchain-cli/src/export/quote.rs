@@ -1,7 +1,7 @@
 //! One value as one word, for each kind of reader.
 
 /// A word for a POSIX shell: everything is literal between single quotes (POSIX.1 XCU 2.2.2).
-pub(super) fn sh(value: &[u8]) -> Vec<u8> {
+pub(crate) fn sh(value: &[u8]) -> Vec<u8> {
     let mut word = vec![b'\''];
     for byte in value {
         match byte {

@@ -1,7 +1,6 @@
 //! `resolve init`
 
 mod config;
-mod ignore;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,6 +14,7 @@ use serde::Serialize;
 use crate::app::App;
 use crate::failure::Failure;
 use crate::files;
+use crate::ignore;
 use crate::terminal;
 
 /// The project's configuration.
@@ -81,7 +81,10 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
     refuse_nested(&root, args)?;
     let world = World::new(app);
     let mut report = Report::default();
-    report.part(ignore::update(&root.join(".gitignore"))?, ".gitignore");
+    report.part(
+        ignore::add(&root.join(".gitignore"), ignore::USUAL)?,
+        ".gitignore",
+    );
     let identity = identity(args, &world, &mut report, app)?;
     let written = config::write(&root, args.name.as_deref())?;
     report.part(written.is_some(), CONFIG);

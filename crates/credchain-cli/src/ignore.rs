@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 use crate::failure::Failure;
 use crate::files::{self, Mode};
 
-/// The lines that have to be there.
-const LINES: &[&str] = &[
+/// What usually holds a secret.
+pub(crate) const USUAL: &[&str] = &[
     ".env",
     ".env.local",
     ".env.production",
@@ -17,13 +17,14 @@ const LINES: &[&str] = &[
     "credentials.json",
 ];
 
-/// Adds what is missing, and leaves everything else as it is; tells whether anything was.
-pub(super) fn update(path: &Path) -> Result<bool, Failure> {
+/// Adds those of `lines` that are missing, and leaves everything else as it is; tells whether
+/// anything was.
+pub(crate) fn add(path: &Path, lines: &[&str]) -> Result<bool, Failure> {
     let before = match path.symlink_metadata() {
         Ok(_) => files::read(path, 16 << 20)?,
         Err(_) => Zeroizing::default(),
     };
-    let Some(after) = with_lines(&before) else {
+    let Some(after) = with_lines(&before, lines) else {
         return Ok(false);
     };
     files::replace(path, &after, Mode::Shared)?;
@@ -31,13 +32,13 @@ pub(super) fn update(path: &Path) -> Result<bool, Failure> {
 }
 
 /// The content with what is missing at its end; nothing if nothing is.
-fn with_lines(before: &[u8]) -> Option<Vec<u8>> {
+fn with_lines(before: &[u8], lines: &[&str]) -> Option<Vec<u8>> {
     let has = |wanted: &str| {
         before
             .split(|byte| *byte == b'\n')
             .any(|line| line.trim_ascii() == wanted.as_bytes())
     };
-    let missing: Vec<&str> = LINES.iter().copied().filter(|line| !has(line)).collect();
+    let missing: Vec<&str> = lines.iter().copied().filter(|line| !has(line)).collect();
     if missing.is_empty() {
         return None;
     }
@@ -63,17 +64,17 @@ mod tests {
 
     #[test]
     fn only_what_is_missing_is_added() {
-        let after = with_lines(b"target\n.env\n*.pem").unwrap();
+        let after = with_lines(b"target\n.env\n*.pem", USUAL).unwrap();
         assert_eq!(
             after,
             b"target\n.env\n*.pem\n.env.local\n.env.production\n*.key\ncredentials.json\n"
         );
-        assert_eq!(with_lines(&after), None);
+        assert_eq!(with_lines(&after, USUAL), None);
     }
 
     #[test]
     fn line_endings_and_bytes_stay() {
-        let after = with_lines(b"\xff\r\n").unwrap();
+        let after = with_lines(b"\xff\r\n", USUAL).unwrap();
         assert!(after.starts_with(b"\xff\r\n.env\r\n"));
         assert!(!after.windows(3).any(|three| three == b"\r\r\n"));
     }
