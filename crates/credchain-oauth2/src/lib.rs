@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod aside;
+mod ask;
+mod config;
+mod date;
+mod discovery;
+mod endpoint;
+mod error;
+mod flight;
+mod form;
+mod http;
+mod key;
+mod life;
+mod renew;
+mod sign;
+mod source;
+mod store;
+mod token;
+
+pub use crate::config::{Authentication, Client, Endpoints, Grant, Reuse, Signing};
+pub use crate::source::TokenSource;
+pub use crate::store::{Sealing, Store};
+pub use crate::token::Token;

@@ -1,0 +1,214 @@
+//! Getting the next token: what is kept is read again, a request is made if there has to be one,
+//! and what came of it is kept before anybody sees it.
+
+use std::time::Duration;
+
+use credchain_core::{Context, Error, Kind, Secret};
+
+use crate::answer::Granted;
+use crate::ask::{Asker, JWT_BEARER, Uses, line};
+use crate::config::Grant;
+use crate::error::{Failed, Failure};
+use crate::flight::Answer;
+use crate::form::Form;
+use crate::http::Http;
+use crate::life::Moment;
+use crate::source::Shared;
+use crate::store::{Record, Turn};
+use crate::token::Token;
+
+/// The longest that one exchange takes, with all its attempts.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A record and the turn to change it.
+///
+/// If it could not be written after its token was granted, both are kept until it can be: nobody
+/// else is to send a refresh token that is used up.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) turn: Box<dyn Turn>,
+    pub(crate) record: Record,
+}
+
+/// One renewal.
+pub(crate) struct Renewal<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) cx: Context,
+    /// How long before its end a token counts as one to replace already.
+    pub(crate) ahead: Option<Duration>,
+}
+
+impl Renewal<'_> {
+    /// The token that is kept, if somebody else got it meanwhile, else the next one.
+    pub(crate) async fn token(&self) -> Answer {
+        let unsaved = self.shared.unsaved().take();
+        if let Some(held) = unsaved {
+            return match self.good(&held.record) {
+                Some(token) => {
+                    self.keep(held).await;
+                    Ok(token)
+                }
+                None => self.next(held).await,
+            };
+        }
+        let Shared { store, key, .. } = self.shared;
+        let kept = store.0.peek(key, &self.cx).await?;
+        if let Some(token) = kept.and_then(|record| self.good(&record)) {
+            return Ok(token);
+        }
+        let held = self.enter().await?;
+        match self.good(&held.record) {
+            Some(token) => Ok(token),
+            None => self.next(held).await,
+        }
+    }
+
+    /// Waits for the turn to change what is kept, and reads it again.
+    pub(crate) async fn enter(&self) -> Result<Held, Failed> {
+        let Shared { store, key, .. } = self.shared;
+        let mut turn = store.0.enter(key, &self.cx).await?;
+        let record = turn.load().await?.unwrap_or_default();
+        Ok(Held { turn, record })
+    }
+
+    /// Asks for a token.
+    async fn next(&self, mut held: Held) -> Answer {
+        // It may have a minute left, in case that the server cannot be reached.
+        if let Some(token) = held.record.token(self.now()) {
+            self.shared.board.publish(&token);
+        }
+        let refresh = self.refresh_token(&mut held.record).await?;
+        let http = Http::new(self.shared.settings.ca.as_deref())?;
+        let cx = self.cx.clone().with_timeout(PATIENCE);
+        let places = self.shared.places(&http, &cx).await?;
+        if let Some(token) = &refresh {
+            // Before it is sent, so that a crash in between is noticed.
+            held.record.intend(token, cx.clock().now());
+            held.turn.save(&held.record).await?;
+        }
+        let asker = Asker {
+            settings: &self.shared.settings,
+            credentials: &*self.shared.credentials,
+            http: &http,
+            places: &places,
+            cx: &cx,
+        };
+        let answer = self.exchange(&asker, refresh.as_ref()).await;
+        match answer {
+            Ok(granted) => self.book(held, &granted, refresh.as_ref()).await,
+            Err(failed) => {
+                if refresh.is_some() {
+                    held.record.fail(&failed);
+                    self.keep(held).await;
+                }
+                Err(failed)
+            }
+        }
+    }
+
+    /// The refresh token to send; nothing if the client asks for itself.
+    async fn refresh_token(&self, record: &mut Record) -> Result<Option<Secret>, Failed> {
+        let settings = &self.shared.settings;
+        match &settings.grant {
+            Grant::ClientCredentials | Grant::JwtBearer { .. } => return Ok(None),
+            Grant::DeviceCode | Grant::AuthorizationCode => {}
+            Grant::RefreshToken(name) => {
+                let seed = self.shared.credentials.needed(name, &self.cx).await?;
+                if !record.begin_with(line(&seed)) {
+                    let message = format!("`{name}` is no refresh token: it is no text");
+                    return Err(Error::new(Kind::Invalid, message).into());
+                }
+            }
+        }
+        let token = record.sendable(settings.reuse, self.cx.clock().now());
+        token.map(Some).map_err(|need| Failure::Login(need).into())
+    }
+
+    async fn exchange(
+        &self,
+        asker: &Asker<'_>,
+        refresh: Option<&Secret>,
+    ) -> Result<Granted, Failed> {
+        let settings = &self.shared.settings;
+        let scope = (!settings.scopes.is_empty()).then(|| settings.scopes.join(" "));
+        let started = self.cx.clock().monotonic();
+        let answer = match refresh {
+            // RFC 6749 §6: without a scope it is that of the login.
+            Some(token) => {
+                let form = || Form::new("refresh_token").with("refresh_token", token.expose());
+                asker.token(form, Uses::RefreshToken).await
+            }
+            None => {
+                let kind = match settings.grant {
+                    Grant::JwtBearer { .. } => JWT_BEARER,
+                    _ => "client_credentials",
+                };
+                let form = || Form::new(kind).with_some("scope", scope.as_ref());
+                asker.token(form, Uses::Nothing).await
+            }
+        };
+        tracing::debug!(
+            token = %settings.name,
+            key = ?self.shared.key,
+            grant = settings.grant.as_str(),
+            outcome = %answer.as_ref().map_or_else(|failed| failed.kind().as_str(), |_| "granted"),
+            took = ?self.cx.clock().monotonic().saturating_sub(started),
+            "asked for a token"
+        );
+        answer
+    }
+
+    /// Keeps a token that was granted, and hands it out. `sent` is the refresh token that it was
+    /// given for.
+    pub(crate) async fn book(
+        &self,
+        mut held: Held,
+        granted: &Granted,
+        sent: Option<&Secret>,
+    ) -> Answer {
+        let settings = &self.shared.settings;
+        // A store that has lost its numbers must not give out one that was refused.
+        let newest = self.shared.board.newest();
+        held.record.generation = held.record.generation.max(newest);
+        held.record.accept(granted, settings, sent);
+        let fewer = granted.scopes.as_ref().is_some_and(|granted| {
+            let missing = |scope| !granted.contains(scope);
+            settings.scopes.iter().any(missing)
+        });
+        if fewer && settings.require_scopes {
+            held.record.withdraw();
+        } else if fewer {
+            tracing::warn!(token = %settings.name, "fewer scopes were granted than asked for");
+        }
+        let token = held.record.token(self.now());
+        self.keep(held).await;
+        match token {
+            Some(token) => Ok(token),
+            None => Err(Failure::Scopes.into()),
+        }
+    }
+
+    /// Writes a record. If that cannot be done, it and the turn stay here: the token is good all
+    /// the same.
+    async fn keep(&self, mut held: Held) {
+        if let Err(error) = held.turn.save(&held.record).await {
+            tracing::warn!(token = %self.shared.settings.name, %error, "a token cannot be kept");
+            *self.shared.unsaved() = Some(held);
+        }
+    }
+
+    /// The token of a record, if nobody needs to ask for another one.
+    fn good(&self, record: &Record) -> Option<Token> {
+        let now = self.now();
+        let token = record.token(now)?;
+        let due = self
+            .ahead
+            .is_some_and(|ahead| token.life().is_due(ahead, now));
+        let fresh = token.life().is_fresh(now) && !due;
+        (fresh && token.generation() > self.shared.board.refused()).then_some(token)
+    }
+
+    fn now(&self) -> Moment {
+        Moment::now(self.cx.clock())
+    }
+}

@@ -1,0 +1,189 @@
+//! What is kept on a disk.
+
+#![cfg(unix)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use credchain_core::{Context, Kind, ManualClock};
+use credchain_oauth2::{Grant, Sealing, Store, TokenSource};
+use credchain_tests::faults::{FakeHttp, Reply};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::support::{
+    Credentials, access_token, client, client_secret, credentials, directory, field, granted,
+    granting, name, refusal, text,
+};
+
+fn files(home: &TempDir) -> Vec<PathBuf> {
+    let entries = fs::read_dir(home.path().join("tokens")).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+/// The file with the token: the one whose name is a bare hash.
+fn kept(home: &TempDir) -> PathBuf {
+    let mut files = files(home);
+    files.retain(|file| file.extension().is_none());
+    let [file] = &files[..] else {
+        panic!("one file")
+    };
+    file.clone()
+}
+
+fn source(url: &str, home: &TempDir) -> TokenSource {
+    TokenSource::new(client(url), credentials(), directory(home)).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_is_used_again_by_the_next_program() {
+    let server = granting(3600);
+    let home = tempfile::tempdir().unwrap();
+    for _ in 0..3 {
+        let token = source(&server.url(), &home).token(&Context::system()).await;
+        assert_eq!(text(&token.unwrap()), access_token(1));
+    }
+    assert_eq!(server.count(), 1);
+}
+
+#[tokio::test]
+async fn what_is_kept_is_private_and_says_nothing() {
+    let server = granting(3600);
+    let home = tempfile::tempdir().unwrap();
+    let login = client(&server.url()).grant(Grant::RefreshToken(name("login")));
+    let source = TokenSource::new(login, credentials(), directory(&home)).unwrap();
+    source.token(&Context::system()).await.unwrap();
+    let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(home.path().join("tokens")), 0o700);
+    assert_eq!(mode(home.path().join("state/token.key")), 0o600);
+    for file in files(&home) {
+        assert_eq!(mode(file.clone()), 0o600);
+        let content = fs::read(&file).unwrap();
+        for secret in [
+            &*access_token(1),
+            "first-refresh",
+            &client_secret(),
+            "etl",
+            "crm",
+        ] {
+            let found = content
+                .windows(secret.len())
+                .any(|part| part == secret.as_bytes());
+            assert!(!found, "{secret} is in {}", file.display());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_set_aside_and_does_no_harm() {
+    let server = granting(3600);
+    let home = tempfile::tempdir().unwrap();
+    source(&server.url(), &home)
+        .token(&Context::system())
+        .await
+        .unwrap();
+    for (n, content) in [&b"{\"torn\": "[..], b"", b"credchain-oauth2/1\nshort"]
+        .into_iter()
+        .enumerate()
+    {
+        fs::write(kept(&home), content).unwrap();
+        let token = source(&server.url(), &home).token(&Context::system()).await;
+        assert_eq!(text(&token.unwrap()), access_token(n + 2));
+    }
+    let aside = |file: &PathBuf| file.to_string_lossy().contains(".corrupt-");
+    assert!(files(&home).iter().any(aside));
+}
+
+#[tokio::test]
+async fn a_file_of_another_token_or_another_key_is_not_taken() {
+    let server = granting(3600);
+    let home = tempfile::tempdir().unwrap();
+    let cx = Context::system();
+    source(&server.url(), &home).token(&cx).await.unwrap();
+    let one = kept(&home);
+    let content = fs::read(&one).unwrap();
+    fs::remove_file(&one).unwrap();
+    let other = client(&server.url()).scopes(["other"]);
+    let other = || TokenSource::new(other.clone(), credentials(), directory(&home)).unwrap();
+    other().token(&cx).await.unwrap();
+    fs::write(kept(&home), &content).unwrap();
+    assert_eq!(text(&other().token(&cx).await.unwrap()), access_token(3));
+    fs::write(home.path().join("state/token.key"), [7; 32]).unwrap();
+    assert_eq!(text(&other().token(&cx).await.unwrap()), access_token(4));
+}
+
+#[tokio::test]
+async fn what_others_can_look_into_is_refused_with_the_command_that_closes_it() {
+    let server = granting(3600);
+    let home = tempfile::tempdir().unwrap();
+    let cx = Context::system();
+    source(&server.url(), &home).token(&cx).await.unwrap();
+    let tokens = home.path().join("tokens");
+    for (path, loose, closed) in [
+        (kept(&home), 0o644, 0o600),
+        (tokens, 0o755, 0o700),
+        (home.path().join("state/token.key"), 0o640, 0o600),
+    ] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(loose)).unwrap();
+        let error = source(&server.url(), &home).token(&cx).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Misconfigured);
+        assert!(error.hint().unwrap().contains("chmod"), "{error:?}");
+        fs::set_permissions(&path, fs::Permissions::from_mode(closed)).unwrap();
+    }
+    assert_eq!(server.count(), 1);
+}
+
+#[tokio::test]
+async fn a_key_can_be_a_credential_and_a_short_one_is_refused() {
+    let server = granting(3600);
+    for (key, fine) in [("0123456789abcdef", true), ("canary", false)] {
+        let home = tempfile::tempdir().unwrap();
+        let keys = Credentials::default().with("token_key", key).shared();
+        let sealing = Sealing::credential(name("token_key"), keys);
+        let store = Store::directory(home.path().join("tokens"), sealing);
+        let source = TokenSource::new(client(&server.url()), credentials(), store).unwrap();
+        let answer = source.token(&Context::system()).await;
+        assert_eq!(answer.is_ok(), fine);
+        assert!(!format!("{answer:?} {source:?}").contains(key));
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_kept_is_good_all_the_same_and_is_kept_when_it_can_be() {
+    let home = tempfile::tempdir().unwrap();
+    let (tokens, away) = (home.path().join("tokens"), home.path().join("away"));
+    let moved = (tokens.clone(), away.clone());
+    // While the server answers, the directory goes away.
+    let server = FakeHttp::start(move |request| {
+        let n = match &*field(request, "refresh_token").unwrap() {
+            "first-refresh" => {
+                fs::rename(&moved.0, &moved.1).unwrap();
+                fs::write(&moved.0, "in the way").unwrap();
+                1
+            }
+            "refresh-1" => 2,
+            _ => return refusal(400, "invalid_grant"),
+        };
+        let mut body = granted(n, 3600);
+        body["refresh_token"] = json!(format!("refresh-{n}"));
+        Reply::json(200, &body)
+    });
+    let clock = ManualClock::new();
+    let cx = Context::system().with_clock(clock.clock());
+    let login = client(&server.url()).grant(Grant::RefreshToken(name("login")));
+    let new = || TokenSource::new(login.clone(), credentials(), directory(&home)).unwrap();
+    let source = new();
+    assert_eq!(text(&source.token(&cx).await.unwrap()), access_token(1));
+    fs::remove_file(&tokens).unwrap();
+    fs::rename(&away, &tokens).unwrap();
+    clock.advance(Duration::from_hours(1));
+    assert_eq!(text(&source.token(&cx).await.unwrap()), access_token(2));
+    assert_eq!(text(&new().token(&cx).await.unwrap()), access_token(2));
+    assert_eq!(server.count(), 2);
+}

@@ -1,0 +1,111 @@
+//! What the tests have in common. The server is a fake, and says so: it answers as it is told.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses its part of this"
+)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use credchain_core::{Context, CredentialSource, Error, Kind, Name, Result, Secret, async_trait};
+use credchain_oauth2::{Authentication, Client, Endpoints, Sealing, Store};
+use credchain_tests::faults::{FakeHttp, Reply, Request};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Credentials in memory.
+#[derive(Debug, Default)]
+pub struct Credentials(BTreeMap<String, Secret>);
+
+impl Credentials {
+    pub fn with(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
+        self.0.insert(name.to_owned(), Secret::new(value));
+        self
+    }
+
+    pub fn shared(self) -> Arc<dyn CredentialSource> {
+        Arc::new(self)
+    }
+}
+
+#[async_trait]
+impl CredentialSource for Credentials {
+    async fn credential(&self, name: &Name, _: &Context) -> Result<Secret> {
+        let secret = self.0.get(name.as_str()).cloned();
+        secret.ok_or_else(|| Error::new(Kind::NotFound, "no such credential"))
+    }
+}
+
+/// The credentials of most tests.
+pub fn credentials() -> Arc<dyn CredentialSource> {
+    Credentials::default()
+        .with("client_secret", client_secret())
+        .with("login", "first-refresh")
+        .shared()
+}
+
+/// Needs every kind of escape there is.
+pub fn client_secret() -> String {
+    ["s:e c", "r+et%1"].join("/")
+}
+
+pub fn name(name: &str) -> Name {
+    name.parse().unwrap()
+}
+
+/// A client that authenticates in the body, so that a fake can read who it is.
+pub fn client(url: &str) -> Client {
+    Client::new(name("crm"), Endpoints::token(format!("{url}/token")), "etl")
+        .authentication(Authentication::Post(name("client_secret")))
+}
+
+/// A directory of tokens with their key beside it.
+pub fn directory(home: &TempDir) -> Store {
+    let key = home.path().join("state/token.key");
+    Store::directory(home.path().join("tokens"), Sealing::key_file(key))
+}
+
+/// A field of a form.
+pub fn field(request: &Request, name: &str) -> Option<String> {
+    let body = std::str::from_utf8(&request.body).unwrap();
+    body.split('&').find_map(|pair| {
+        let (key, value) = pair.split_once('=')?;
+        let spaced = value.replace('+', " ");
+        let decoded = percent_encoding::percent_decode_str(&spaced).decode_utf8();
+        (key == name).then(|| decoded.unwrap().into_owned())
+    })
+}
+
+/// The `n`th token of a fake server, made at run time.
+pub fn access_token(n: usize) -> String {
+    format!("access-{n}")
+}
+
+pub fn granted(n: usize, expires_in: impl Into<Value>) -> Value {
+    json!({"access_token": access_token(n), "token_type": "Bearer", "expires_in": expires_in.into()})
+}
+
+/// A server that grants one token after the other.
+pub fn granting(expires_in: impl Into<Value>) -> FakeHttp {
+    let expires_in = expires_in.into();
+    let count = AtomicUsize::new(0);
+    FakeHttp::start(move |_| {
+        let n = 1 + count.fetch_add(1, Ordering::SeqCst);
+        Reply::json(200, &granted(n, expires_in.clone()))
+    })
+}
+
+pub fn refusal(status: u16, code: &str) -> Reply {
+    Reply::json(
+        status,
+        &json!({"error": code, "error_description": "canary"}),
+    )
+}
+
+/// The text of a token, for comparisons.
+pub fn text(token: &credchain_oauth2::Token) -> String {
+    token.secret().expose_text().unwrap().to_owned()
+}
