@@ -3,6 +3,7 @@
 
 mod backends;
 mod checks;
+mod redaction;
 mod spawn;
 mod table;
 
@@ -23,6 +24,7 @@ struct Programs {
     baseline: PathBuf,
     cached: PathBuf,
     memory: PathBuf,
+    redact: PathBuf,
 }
 
 /// Measures and writes the table into `docs/performance.md`; `full` links every provider.
@@ -37,6 +39,7 @@ pub(crate) fn run(full: bool) -> Outcome {
         rows.push(memory(&programs)?);
         rows.extend(checks::run(&programs)?);
         rows.push(dependencies()?);
+        rows.extend(redaction::run(&programs)?);
     }
     let table = table::render(&rows);
     print!("{table}");
@@ -60,6 +63,7 @@ impl Programs {
             baseline: installed("bench-baseline")?,
             cached: installed("bench-cached")?,
             memory: installed("bench-memory")?,
+            redact: installed("bench-redact")?,
         })
     }
 }

@@ -38,7 +38,7 @@ fn allows(from: &str, to: &str, for_tests: bool) -> bool {
         return true;
     }
     if for_tests && test_tool {
-        return from != "credchain-redact" && from != "credchain-core";
+        return !matches!(from, "credchain-redact" | "credchain-core" | "credchain-scan");
     }
     match from {
         // They know nobody, in their tests either.
@@ -50,6 +50,8 @@ fn allows(from: &str, to: &str, for_tests: bool) -> bool {
         | "credchain-rotation"
         | "credchain-audit"
         | "credchain-conformance" => to == "credchain-core",
+        // Finds what the redactor would hide, and knows of no provider.
+        "credchain-scan" => to == "credchain-redact",
         _ if provider(from) => to == "credchain-core",
         "credchain" => {
             !test_tool && !TOOLS.contains(&to) && to != "credchain-cli" && !is_example(to)
@@ -80,6 +82,8 @@ mod tests {
         assert!(!allows("credchain-core", "credchain-config", false));
         assert!(!allows("credchain-cli", "credchain-core", false));
         assert!(!allows("credchain-redact", "credchain-core", false));
+        assert!(allows("credchain-scan", "credchain-redact", false));
+        assert!(!allows("credchain-scan", "credchain-core", false));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod files;
 mod licences;
 mod metadata;
 mod versions;
+mod wiring;
 
 use std::time::Instant;
 
@@ -20,13 +21,14 @@ type Findings = Outcome<Vec<String>>;
 pub(crate) fn run() -> Outcome {
     let metadata = Metadata::read()?;
     let deny = deny_toml()?;
-    let checks: [(&str, &dyn Fn() -> Findings); 10] = [
+    let checks: [(&str, &dyn Fn() -> Findings); 11] = [
         ("dependency arrows", &|| Ok(arrows::check(&metadata))),
         ("licences", &|| licences::check(&metadata, &deny)),
         ("duplicate dependencies", &|| {
             versions::check(&metadata, &deny)
         }),
         ("dependencies of the library", &budget::check),
+        ("providers in the library", &wiring::check),
         ("places with unsafe code", &files::unsafe_places),
         ("paths, secrets, long files", &files::contents),
         ("format", &|| format().map(nothing)),
