@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use credchain_tests::servers::fresh_secret;
+use credchain_tests::servers::{OpenBao, fresh_secret};
 use credchain_tests::{Output, Project};
 use serde_json::Value;
 
@@ -513,4 +513,64 @@ fn an_authority_that_has_ended_or_soon_will_is_a_finding() {
         let row = tls(pem);
         assert_eq!(row["status"], "ok", "{row}");
     }
+}
+
+#[test]
+fn a_token_that_was_handed_in_and_is_about_to_end_is_a_finding_when_servers_are_asked() {
+    let bao = OpenBao::dev();
+    let project = Project::new();
+    project.write(
+        "credchain.toml",
+        format!(
+            "[chain]\ndefault = [\"vault\"]\n[credentials.pin]\n\
+             [providers.vault]\naddress = \"{}\"\n",
+            bao.url()
+        ),
+    );
+    let doctor = |token: &str, arguments: &[&str]| {
+        let run = project.resolve(["doctor", "--json"]).args(arguments);
+        let run = run.trusted().env("VAULT_TOKEN", token);
+        run.run()
+    };
+    let set = project.resolve(["set", "pin", "--to", "vault"]).stdin("77");
+    let set = set.trusted().plain_env("VAULT_TOKEN", bao.root_token());
+    let _ = set.run().success();
+    let short = bao.token(&["root"], "1h", true);
+    for (token, arguments, status_of_leases) in [
+        (&*short, &[][..], "skipped"),
+        (&*short, &["--online"], "finding"),
+        (bao.root_token(), &["--online"], "ok"),
+        ("wrong", &["--online"], "skipped"),
+    ] {
+        let output = doctor(token, arguments);
+        let row = row(&output, "leases");
+        assert_eq!(row["status"], status_of_leases, "{arguments:?} {row}");
+    }
+    // Values that servers keep are read on request, too.
+    assert_eq!(status(&doctor(&short, &[]), "short-values"), "ok");
+    assert_eq!(
+        status(&doctor(&short, &["--online"]), "short-values"),
+        "finding"
+    );
+}
+
+#[test]
+fn what_a_cloned_project_names_outside_of_itself_is_not_touched() {
+    let project = repository();
+    let victim = project.home().join("page.html");
+    fs::write(&victim, "x").expect("home is writable");
+    chmod(&victim, 0o644);
+    let config = format!(
+        "[chain]\ndefault = [\"age\"]\n[providers.age]\nidentity = \"{}\"\n",
+        victim.display()
+    );
+    project.write("credchain.toml", config);
+    let output = project.resolve(["doctor", "--fix", "--json"]).run();
+    assert_eq!(status(&output, "private-modes"), "ok");
+    assert_eq!(mode(&victim), 0o644);
+    // Nor does a repository from an archive decide where its top is.
+    git(&project, &["config", "core.worktree", "/"]);
+    let output = project.resolve(["doctor", "--json"]).run();
+    assert!(!evidence(&output, "dotenv-mode").contains("not everything"));
+    assert_eq!(status(&output, "dotenv-mode"), "ok");
 }

@@ -89,7 +89,7 @@ fn no_secret_file_exists_before_it_is_ignored() {
     let project = Project::new();
     // What cannot be ignored is not made.
     std::os::unix::fs::symlink("elsewhere", project.dir().join(".gitignore")).unwrap();
-    project.resolve(["init"]).run().code(1);
+    project.resolve(["init"]).run().code(2);
     assert!(!project.config_home().join("credchain/identity").exists());
     assert!(!project.dir().join("credchain.age").exists());
     assert!(!project.dir().join("credchain.toml").exists());

@@ -20,9 +20,9 @@ pub(crate) const USUAL: &[&str] = &[
 /// Adds those of `lines` that are missing, and leaves everything else as it is; tells whether
 /// anything was.
 pub(crate) fn add(path: &Path, lines: &[&str]) -> Result<bool, Failure> {
-    let before = match path.symlink_metadata() {
-        Ok(_) => files::read(path, 16 << 20)?,
-        Err(_) => Zeroizing::default(),
+    let before = match files::replaceable(path)? {
+        Some(_) => files::read(path, 16 << 20)?,
+        None => Zeroizing::default(),
     };
     let Some(after) = with_lines(&before, lines) else {
         return Ok(false);

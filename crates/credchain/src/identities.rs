@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use credchain_config::ProviderSpec;
 use credchain_core::Setup;
 use credchain_provider_age::StoreSettings;
 
@@ -9,7 +10,8 @@ use crate::Credchain;
 
 impl Credchain {
     /// The files that hold the private keys of this project's age stores, there or not: what
-    /// `CREDCHAIN_IDENTITY_FILE` names, else what the settings of each store name.
+    /// `CREDCHAIN_IDENTITY_FILE` names, else what the settings of each store name. A store that
+    /// may not be used without the user's trust names none.
     pub fn identity_files(&self) -> Vec<PathBuf> {
         let cx = self.resolver().context();
         if let Some(named) = cx.env().get("CREDCHAIN_IDENTITY_FILE") {
@@ -17,8 +19,11 @@ impl Credchain {
         }
         let project = self.project();
         let stores = project.providers.values();
+        let usable = |spec: &&ProviderSpec| {
+            spec.type_name == "age" && self.verdict().link(&spec.name).is_none()
+        };
         let mut files = Vec::new();
-        for spec in stores.filter(|spec| spec.type_name == "age") {
+        for spec in stores.filter(usable) {
             let setup = Setup::new(spec.name.clone())
                 .with_settings(spec.settings.clone())
                 .in_project(project.for_providers())

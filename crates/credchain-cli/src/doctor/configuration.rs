@@ -55,12 +55,13 @@ pub(crate) fn loads(site: &Site<'_>) -> Report {
 fn files(site: &Site<'_>) -> Vec<PathBuf> {
     let discovery = site.discovery();
     let here = &discovery.working_directory;
+    let found = || {
+        let mut above = here.ancestors().map(|above| above.join(FILE_NAME));
+        above.find(|file| file.is_file())
+    };
     let main = match &discovery.explicit {
         Some(named) => Some(here.join(named)),
-        None => here
-            .ancestors()
-            .map(|above| above.join(FILE_NAME))
-            .find(|file| file.is_file()),
+        None => discovery.found.clone().or_else(found),
     };
     let local = main.as_ref().map(|main| main.with_extension("local.toml"));
     let user = discovery

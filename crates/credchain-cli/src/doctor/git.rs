@@ -34,7 +34,11 @@ impl Git {
         match git.run(&["rev-parse", "--show-toplevel"], &[]) {
             Ok(output) if output.status.success() => {
                 let line = output.stdout.strip_suffix(b"\n").unwrap_or(&output.stdout);
-                Ok(git.at(&path(line)))
+                let top = path(line);
+                // SECURITY: the settings of a repository that came in an archive can put its top
+                // anywhere, such as at `/`.
+                let is_marked = top.join(".git").exists();
+                Ok(git.at(if is_marked { &top } else { directory }))
             }
             Ok(_) if marked() => Err("git does not use this repository; `git status` says why"),
             Ok(_) => Err("this is no git repository"),

@@ -45,9 +45,14 @@ fn ask(site: &Site<'_>, project: &Credchain, spec: &ProviderSpec, report: &mut R
         Ok(Ok(identity)) => identity,
         Ok(Err(error)) if error.kind() == Kind::Absent => return,
         Ok(Err(error)) => {
-            return report.note(printable_line(&format!("`{}`: {error}", spec.name)));
+            let why = format!("`{}` was not asked: {error}", spec.name);
+            report.skipped = Some(printable_line(&why));
+            return;
         }
-        Err(failure) => return report.note(words(&failure)),
+        Err(failure) => {
+            report.skipped = Some(words(&failure));
+            return;
+        }
     };
     let now = cx.clock().now();
     let left = identity

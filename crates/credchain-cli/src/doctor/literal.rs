@@ -37,6 +37,9 @@ impl Judge {
             return false;
         }
         let plain = name.to_ascii_lowercase().replace(['-', '.'], "_");
+        if is_words(value) && !plain.contains("pass") {
+            return false;
+        }
         let more = MORE_NAMES.iter().any(|one| {
             let rest = plain.strip_suffix(one);
             rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('_'))
@@ -70,6 +73,13 @@ fn is_placeholder(value: &str) -> bool {
     let begins = ["your", "my-", "my_", "<", "xxx", "***", "todo", "replace"];
     words.iter().any(|word| lower.contains(word))
         || begins.iter().any(|word| lower.starts_with(word))
+}
+
+/// Whether a value is a few words, as no machine makes a key or token.
+fn is_words(value: &str) -> bool {
+    let mut parts = value.split(['-', '_', ' ', '.']);
+    let is_word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    value.contains(['-', '_', ' ', '.']) && parts.all(is_word)
 }
 
 fn is_everyday(value: &str) -> bool {
@@ -115,6 +125,7 @@ mod tests {
             ("NODE_VERSION", "q8Zt1xLw04"),
             ("id-token", "write"),
             ("BYPASS", "q8Zt1xLw04"),
+            ("API_KEY", "from-the-environment"),
         ] {
             assert!(!judge.is_secret(name, value), "{name} {value}");
         }

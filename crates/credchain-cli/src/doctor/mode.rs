@@ -53,6 +53,19 @@ pub(crate) fn exposure(_: &Metadata) -> Option<&'static str> {
     None
 }
 
+/// Whether a path is on a file system that nobody here can write to.
+#[cfg(unix)]
+pub(crate) fn is_mounted_read_only(path: &Path) -> bool {
+    use rustix::fs::{StatVfsMountFlags, statvfs};
+    statvfs(path).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY))
+}
+
+/// Not to be told here.
+#[cfg(not(unix))]
+pub(crate) fn is_mounted_read_only(_: &Path) -> bool {
+    false
+}
+
 /// Takes away what others may do. What was opened is what is changed, and no link is followed.
 #[cfg(unix)]
 pub(crate) fn close(path: &Path) -> io::Result<()> {

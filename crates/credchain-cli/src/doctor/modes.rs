@@ -29,7 +29,10 @@ pub(crate) fn private(site: &Site<'_>) -> Report {
         let own = site.discovery().config_home.as_deref();
         let directory = path.parent().filter(|parent| Some(*parent) == own);
         report.extend(directory.and_then(|directory| mode::problem(site, directory)));
-        report.extend(mode::problem(site, path));
+        // A secret that was mounted read-only has the mode that its mount gave it.
+        if !mode::is_mounted_read_only(path) {
+            report.extend(mode::problem(site, path));
+        }
     }
     if let Some(state) = &site.discovery().state_home {
         report.extend(mode::problem(site, state));
