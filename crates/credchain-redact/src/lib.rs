@@ -8,6 +8,7 @@ mod forms;
 #[cfg(feature = "json")]
 pub mod json;
 mod matcher;
+mod occurrence;
 pub mod panic;
 mod redactor;
 mod replacement;
@@ -22,6 +23,7 @@ pub mod tracing;
 mod write;
 
 pub use crate::display::Redacted;
+pub use crate::occurrence::Occurrence;
 pub use crate::redactor::{Builder, Options, Reason, Redactor, Registration};
 pub use crate::replacement::{FingerprintKey, Replacement};
 pub use crate::rules::Rules;

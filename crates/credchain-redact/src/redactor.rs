@@ -13,6 +13,7 @@ use crate::common::is_common;
 use crate::finder::{Finder, Owner};
 use crate::forms::Forms;
 use crate::matcher::layer::Layer;
+use crate::occurrence::{self, Occurrence};
 use crate::replacement::{Replacement, Writer};
 use crate::rules::Rules;
 use crate::stream::Stream;
@@ -321,6 +322,21 @@ impl Redactor {
         stream.push(text, &mut out);
         stream.finish(&mut out);
         out
+    }
+
+    /// Where a text that is complete holds registered values, in any of their forms: for whoever
+    /// searches files. Patterns play no part. Ordered by place; what overlaps is one occurrence.
+    ///
+    /// ```
+    /// use credchain_redact::{Options, Redactor};
+    ///
+    /// let redactor = Redactor::new();
+    /// let _ = redactor.register("api_key", b"correct horse", Options::default());
+    /// let found = redactor.find(b"k=Y29ycmVjdCBob3JzZQ==");
+    /// assert_eq!((found[0].name(), found[0].span()), ("api_key", 2..19));
+    /// ```
+    pub fn find(&self, text: &[u8]) -> Vec<Occurrence> {
+        occurrence::find(self.snapshot().layers(), text)
     }
 
     pub(crate) fn pattern_finder(&self) -> Option<Box<dyn Finder>> {
