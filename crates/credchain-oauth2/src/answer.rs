@@ -119,6 +119,18 @@ impl Fields {
     }
 }
 
+/// What an answer to something else than a request for a token says, if it is a failure.
+pub(crate) fn refusal(answer: &Answer) -> Option<Failed> {
+    let fields = Fields::read(answer);
+    let code = fields.and_then(|fields| code(&fields.error?));
+    let failure = match code {
+        Some(code) => Failure::Refused(code, answer.status),
+        None if answer.is_success() => return None,
+        None => Failure::Status(answer.status),
+    };
+    Some(answer.failed(failure))
+}
+
 /// An error code, in the forms that there are: a word, or an object with one.
 fn code(error: &Value) -> Option<String> {
     match error {
@@ -147,7 +159,7 @@ fn check(token: &str) -> Result<(), Failure> {
 }
 
 /// A number of seconds as servers write it: a number, also with a fraction, or a text with one.
-fn life(value: &Value) -> Option<Duration> {
+pub(crate) fn life(value: &Value) -> Option<Duration> {
     let seconds = match value {
         Value::Number(number) => number.as_f64()?,
         Value::String(text) => text.trim().parse().ok()?,

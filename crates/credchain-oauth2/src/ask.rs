@@ -80,17 +80,9 @@ impl Asker<'_> {
         }
     }
 
-    async fn once(&self, form: Form, skew: Option<i64>) -> Result<Granted, Failed> {
-        let mut form = form;
-        if let Some(audience) = &self.settings.audience {
-            form.add("audience", audience);
-        }
-        for resource in &self.settings.resources {
-            form.add("resource", resource);
-        }
-        for (name, value) in &self.settings.parameters {
-            form.add(name, value);
-        }
+    /// Asks for a token once.
+    pub(crate) async fn once(&self, mut form: Form, skew: Option<i64>) -> Result<Granted, Failed> {
+        self.add_target(&mut form);
         if let Grant::JwtBearer {
             key,
             issuer,
@@ -102,6 +94,19 @@ impl Asker<'_> {
             form.add("assertion", assertion.as_bytes());
         }
         Granted::read(&self.post(&self.places.token, form, skew).await?)
+    }
+
+    /// What the token is for, and what this server wants to know besides.
+    pub(crate) fn add_target(&self, form: &mut Form) {
+        if let Some(audience) = &self.settings.audience {
+            form.add("audience", audience);
+        }
+        for resource in &self.settings.resources {
+            form.add("resource", resource);
+        }
+        for (name, value) in &self.settings.parameters {
+            form.add(name, value);
+        }
     }
 
     /// Sends a form as this client.

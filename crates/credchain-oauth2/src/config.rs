@@ -9,7 +9,7 @@ use reqwest::Url;
 use crate::endpoint;
 
 /// Names of parameters that a request has already, or that would change what it is.
-const RESERVED: [&str; 16] = [
+const RESERVED: [&str; 18] = [
     "grant_type",
     "client_id",
     "client_secret",
@@ -26,6 +26,8 @@ const RESERVED: [&str; 16] = [
     "code_challenge_method",
     "device_code",
     "redirect_uri",
+    "response_type",
+    "state",
 ];
 
 /// Describes a client of an authorization server; [`TokenSource::new`](crate::TokenSource::new)
@@ -60,6 +62,7 @@ pub struct Client {
     parameters: Vec<(String, String)>,
     reuse: Reuse,
     advisory: Option<Duration>,
+    redirect_port: Option<u16>,
     allow_http: bool,
     ca: Option<PathBuf>,
 }
@@ -248,6 +251,7 @@ impl Client {
             parameters: Vec::new(),
             reuse: Reuse::default(),
             advisory: None,
+            redirect_port: None,
             allow_http: false,
             ca: None,
         }
@@ -308,6 +312,13 @@ impl Client {
         self
     }
 
+    /// Waits for the browser at this port, for servers that want to know it beforehand. Without it
+    /// a free one is taken, so that several programs do not get into each other's way.
+    pub fn redirect_port(mut self, port: u16) -> Self {
+        self.redirect_port = Some(port);
+        self
+    }
+
     /// Lets addresses that are not on this machine be `http://`.
     pub fn allow_http(mut self, allow: bool) -> Self {
         self.allow_http = allow;
@@ -357,6 +368,7 @@ impl Client {
             parameters: self.parameters,
             reuse: self.reuse,
             advisory: self.advisory,
+            redirect_port: self.redirect_port,
             allow_http: self.allow_http,
             ca: self.ca,
         })
@@ -419,6 +431,7 @@ pub(crate) struct Settings {
     pub(crate) parameters: Vec<(String, String)>,
     pub(crate) reuse: Reuse,
     pub(crate) advisory: Option<Duration>,
+    pub(crate) redirect_port: Option<u16>,
     pub(crate) allow_http: bool,
     pub(crate) ca: Option<PathBuf>,
 }

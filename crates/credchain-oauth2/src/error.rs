@@ -148,6 +148,7 @@ impl Failure {
         matches!(self, Self::Refused(code, _) if CODES.contains(&&**code))
     }
 
+    /// Whether the server gave this code.
     pub(crate) fn has_code(&self, expected: &str) -> bool {
         matches!(self, Self::Refused(code, _) if code == expected)
     }

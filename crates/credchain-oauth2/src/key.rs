@@ -45,7 +45,12 @@ impl Key {
         Self(hex(digest(&SHA256, &parts.0).as_ref()))
     }
 
-    /// 64 hexadecimal digits.
+    /// The key under which logins wait for each other.
+    pub(crate) fn of_logins(&self) -> Self {
+        Self(format!("{}-login", self.0))
+    }
+
+    /// 64 hexadecimal digits, perhaps with a word behind them.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

@@ -43,18 +43,10 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    /// Of a token that was asked for at `asked`: before the request, so that a slow answer makes
-    /// the life shorter and never longer.
-    pub(crate) fn new(asked: Moment, length: Duration) -> Self {
-        Self {
-            issued: asked.wall,
-            length,
-            deadline: asked.monotonic.saturating_add(length),
-        }
-    }
-
-    /// Of a token that was kept, perhaps by another process. Nothing if it says what cannot be.
-    pub(crate) fn kept(issued: SystemTime, length: Duration, now: Moment) -> Option<Self> {
+    /// Of a token that was asked for at `issued`: before the request, so that a slow answer makes
+    /// the life shorter and never longer. Perhaps another process asked, whose monotonic clock is
+    /// not this one's. Nothing if it says what cannot be, because a clock was set since.
+    pub(crate) fn new(issued: SystemTime, length: Duration, now: Moment) -> Option<Self> {
         if length > LONGEST_LIFE || issued > now.wall + DRIFT {
             return None;
         }
@@ -64,10 +56,6 @@ impl Life {
             length,
             deadline: now.monotonic + length.saturating_sub(age),
         })
-    }
-
-    pub(crate) fn length(&self) -> Duration {
-        self.length
     }
 
     pub(crate) fn expires(&self) -> SystemTime {
@@ -109,21 +97,26 @@ mod tests {
         }
     }
 
+    /// Of a token that was asked for a moment ago.
+    fn life(length: u64) -> Life {
+        Life::new(at(0).wall, seconds(length), at(0)).unwrap()
+    }
+
     #[test]
     fn a_token_is_replaced_a_minute_before_its_end_or_a_quarter_of_a_short_life() {
         for (length, last) in [(3600, 3539), (240, 179), (60, 44), (8, 5), (1, 0)] {
-            let life = Life::new(at(0), seconds(length));
+            let life = life(length);
             assert!(life.is_fresh(at(last)), "{length}");
             assert!(!life.is_fresh(at(last + 1)), "{length}");
             assert!(!life.left(at(last)).is_zero(), "{length}");
             assert!(life.left(at(length)).is_zero(), "{length}");
         }
-        assert!(!Life::new(at(0), Duration::ZERO).is_fresh(at(0)));
+        assert!(!life(0).is_fresh(at(0)));
     }
 
     #[test]
     fn a_life_ends_by_whichever_clock_comes_first() {
-        let life = Life::new(at(0), HOUR);
+        let life = life(3600);
         let slept = Moment {
             wall: at(5 * 3600).wall,
             ..at(1)
@@ -142,10 +135,10 @@ mod tests {
             monotonic: seconds(1),
             ..at(1800)
         };
-        let life = Life::kept(at(0).wall, HOUR, young).unwrap();
+        let life = Life::new(at(0).wall, HOUR, young).unwrap();
         assert_eq!(life.left(young), HOUR / 2);
         assert_eq!(
-            Life::kept(at(0).wall, HOUR, at(7200))
+            Life::new(at(0).wall, HOUR, at(7200))
                 .unwrap()
                 .left(at(7200)),
             Duration::ZERO
@@ -155,17 +148,17 @@ mod tests {
     #[test]
     fn a_kept_token_that_says_what_cannot_be_is_none() {
         let year = 365 * 24 * HOUR;
-        assert!(Life::kept(at(61).wall, HOUR, at(0)).is_none());
-        assert!(Life::kept(at(60).wall, HOUR, at(0)).is_some());
-        assert!(Life::kept(at(0).wall + year, HOUR, at(0)).is_none());
-        assert!(Life::kept(at(0).wall, LONGEST_LIFE + seconds(1), at(0)).is_none());
-        let late = Life::kept(at(0).wall - year, HOUR, at(0)).unwrap();
+        assert!(Life::new(at(61).wall, HOUR, at(0)).is_none());
+        assert!(Life::new(at(60).wall, HOUR, at(0)).is_some());
+        assert!(Life::new(at(0).wall + year, HOUR, at(0)).is_none());
+        assert!(Life::new(at(0).wall, LONGEST_LIFE + seconds(1), at(0)).is_none());
+        let late = Life::new(at(0).wall - year, HOUR, at(0)).unwrap();
         assert!(late.left(at(0)).is_zero());
     }
 
     #[test]
     fn a_token_is_due_ahead_of_its_end_but_not_in_the_first_half_of_its_life() {
-        let life = Life::new(at(0), HOUR);
+        let life = life(3600);
         assert!(!life.is_due(seconds(300), at(3299)) && life.is_due(seconds(300), at(3300)));
         assert!(!life.is_due(2 * HOUR, at(1799)) && life.is_due(2 * HOUR, at(1800)));
     }

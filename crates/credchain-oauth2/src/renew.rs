@@ -38,7 +38,15 @@ pub(crate) struct Renewal<'a> {
     pub(crate) ahead: Option<Duration>,
 }
 
-impl Renewal<'_> {
+impl<'a> Renewal<'a> {
+    pub(crate) fn new(shared: &'a Shared, cx: &Context) -> Self {
+        Self {
+            shared,
+            cx: cx.clone(),
+            ahead: None,
+        }
+    }
+
     /// The token that is kept, if somebody else got it meanwhile, else the next one.
     pub(crate) async fn token(&self) -> Answer {
         let unsaved = self.shared.unsaved().take();
@@ -51,9 +59,7 @@ impl Renewal<'_> {
                 None => self.next(held).await,
             };
         }
-        let Shared { store, key, .. } = self.shared;
-        let kept = store.0.peek(key, &self.cx).await?;
-        if let Some(token) = kept.and_then(|record| self.good(&record)) {
+        if let Some(token) = self.good(&self.peek().await?) {
             return Ok(token);
         }
         let held = self.enter().await?;
@@ -61,6 +67,12 @@ impl Renewal<'_> {
             Some(token) => Ok(token),
             None => self.next(held).await,
         }
+    }
+
+    /// What is kept, as far as it can be read without waiting.
+    pub(crate) async fn peek(&self) -> Result<Record, Failed> {
+        let Shared { store, key, .. } = self.shared;
+        Ok(store.0.peek(key, &self.cx).await?.unwrap_or_default())
     }
 
     /// Waits for the turn to change what is kept, and reads it again.
@@ -198,7 +210,7 @@ impl Renewal<'_> {
     }
 
     /// The token of a record, if nobody needs to ask for another one.
-    fn good(&self, record: &Record) -> Option<Token> {
+    pub(crate) fn good(&self, record: &Record) -> Option<Token> {
         let now = self.now();
         let token = record.token(now)?;
         let due = self

@@ -102,6 +102,10 @@ impl TokenSource {
         Some(Token::clone(token))
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0
+    }
+
     /// Says that an API answered a token of this generation with 401. The next
     /// [`token`](Self::token) is another one, for all who had it; `false` if there is none to be
     /// had, because one was replaced less than half a minute ago: then the 401 is the answer.
@@ -213,14 +217,13 @@ async fn wait(mut waiter: Waiter, cx: &Context) -> Answer {
             None => return Err(Failure::Late.into()),
         },
     };
-    let lost = || {
-        Error::new(
-            Kind::Internal,
-            "the request for a token ended without a result",
-        )
-        .into()
-    };
     answer.unwrap_or_else(|| Err(lost()))
+}
+
+/// What somebody hears whose work ended without a word: it panicked, or could not be begun.
+pub(crate) fn lost() -> Failed {
+    let message = "the work on a token ended without a result";
+    Error::new(Kind::Internal, message).into()
 }
 
 impl fmt::Debug for TokenSource {

@@ -58,7 +58,7 @@ impl Record {
     pub(crate) fn token(&self, now: Moment) -> Option<Token> {
         let access = self.access.as_ref()?;
         let issued = UNIX_EPOCH.checked_add(Duration::from_millis(access.issued))?;
-        let life = Life::kept(issued, Duration::from_millis(access.life), now)?;
+        let life = Life::new(issued, Duration::from_millis(access.life), now)?;
         let secret = Secret::new(access.token.as_bytes());
         Some(Token::new(
             &secret,
@@ -68,8 +68,22 @@ impl Record {
         ))
     }
 
-    pub(crate) fn has_login(&self) -> bool {
-        self.refresh.is_some() && !self.over
+    /// Whether the server does not accept the login any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Whether nothing is known.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.access.is_none() && self.refresh.is_none() && !self.over
+    }
+
+    /// Forgets a login, because there is a new one.
+    pub(crate) fn begin_again(&mut self) {
+        *self = Self {
+            generation: self.generation,
+            ..Self::default()
+        };
     }
 
     pub(crate) fn refresh_token(&self) -> Option<Secret> {

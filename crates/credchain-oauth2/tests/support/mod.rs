@@ -6,6 +6,8 @@
     reason = "each test binary uses its part of this"
 )]
 
+pub mod real;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
