@@ -191,15 +191,8 @@ fn scopes(value: &Value) -> Option<Vec<String>> {
 }
 
 fn decoded(text: &[u8]) -> Option<String> {
-    let spaced = Zeroizing::new(
-        text.to_vec()
-            .into_iter()
-            .map(|byte| match byte {
-                b'+' => b' ',
-                byte => byte,
-            })
-            .collect::<Vec<_>>(),
-    );
+    let plain = |byte: &u8| if *byte == b'+' { b' ' } else { *byte };
+    let spaced = Zeroizing::new(text.iter().map(plain).collect::<Vec<_>>());
     let decoded: Vec<u8> = percent_decode(&spaced).collect();
     String::from_utf8(decoded).ok()
 }
@@ -321,7 +314,8 @@ mod tests {
                     .has_code("invalid_grant")
             );
         }
-        for media in [Media::Form, Media::Form] {
+        {
+            let media = Media::Form;
             let body = "error=invalid_grant&error_description=canary+b";
             let failed = Granted::read(&answer(200, media, body)).unwrap_err();
             assert!(failed.failure.has_code("invalid_grant"));
@@ -334,7 +328,7 @@ mod tests {
         let body = "access_token=a%2Bb&expires_in=60&scope=x+y&other=1&refresh_token=r";
         let granted = Granted::read(&answer(200, Media::Form, body)).unwrap();
         assert_eq!(granted.token.expose(), b"a+b");
-        assert_eq!(granted.life, Some(Duration::from_secs(60)));
+        assert_eq!(granted.life, Some(Duration::from_mins(1)));
         assert_eq!(granted.scopes.unwrap(), ["x", "y"]);
         assert_eq!(granted.refresh.unwrap().expose(), b"r");
     }

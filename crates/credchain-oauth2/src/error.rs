@@ -76,7 +76,7 @@ pub(crate) fn kind_of(failure: &Failure) -> Kind {
     }
 }
 
-/// The codes of RFC 6749 §4.1.2.1 and §5.2, of its extensions, and of OpenID Connect.
+/// The codes of RFC 6749 §4.1.2.1 and §5.2, of its extensions, and of `OpenID` Connect.
 fn kind_of_code(code: &str) -> Option<Kind> {
     Some(match code {
         "invalid_request"
@@ -280,9 +280,10 @@ fn hint(failure: &Failure, kind: Kind, name: &Name) -> Option<String> {
 fn word(code: &str) -> String {
     let part = |c: &char| c.is_ascii_alphanumeric() || "_-.".contains(*c);
     let word: String = code.chars().filter(part).take(64).collect();
-    match word.len() == code.len() {
-        true => word,
-        false => "an unknown error".to_owned(),
+    if word.len() == code.len() {
+        word
+    } else {
+        "an unknown error".to_owned()
     }
 }
 

@@ -144,21 +144,19 @@ impl<'a> Renewal<'a> {
         let settings = &self.shared.settings;
         let scope = (!settings.scopes.is_empty()).then(|| settings.scopes.join(" "));
         let started = self.cx.clock().monotonic();
-        let answer = match refresh {
-            // RFC 6749 §6: without a scope it is that of the login.
-            Some(token) => {
-                let form = || Form::new("refresh_token").with("refresh_token", token.expose());
-                asker.token(form, Uses::RefreshToken).await
-            }
-            None => {
-                let kind = match settings.grant {
-                    Grant::JwtBearer { .. } => JWT_BEARER,
-                    _ => "client_credentials",
-                };
-                let form = || Form::new(kind).with_some("scope", scope.as_ref());
-                asker.token(form, Uses::Nothing).await
-            }
+        // RFC 6749 §6: with a refresh token the scope is that of the login.
+        let (kind, scope, uses) = match (refresh, &settings.grant) {
+            (Some(_), _) => ("refresh_token", None, Uses::RefreshToken),
+            (None, Grant::JwtBearer { .. }) => (JWT_BEARER, scope, Uses::Nothing),
+            (None, _) => ("client_credentials", scope, Uses::Nothing),
         };
+        let form = || {
+            let refresh = refresh.map(Secret::expose);
+            Form::new(kind)
+                .with_some("scope", scope.as_ref())
+                .with_some("refresh_token", refresh)
+        };
+        let answer = asker.token(form, uses).await;
         tracing::debug!(
             token = %settings.name,
             key = ?self.shared.key,

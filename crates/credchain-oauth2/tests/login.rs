@@ -1,5 +1,7 @@
 //! A person logs in, on another device or in a browser; the servers here are fakes.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

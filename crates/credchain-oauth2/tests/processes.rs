@@ -1,5 +1,6 @@
 //! Many programs at the same time: real processes that share a directory of tokens.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 #![cfg(unix)]
 
 mod support;

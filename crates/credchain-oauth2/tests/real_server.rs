@@ -1,6 +1,8 @@
 //! Every grant against a real authorization server, the certified `oidc-provider`. It needs Node
 //! and npm.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
 //! What is kept on a disk.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 #![cfg(unix)]
 
 mod support;

@@ -154,7 +154,7 @@ impl Record {
         self.access = text(&granted.token).map(|token| Access {
             token,
             issued: millis(granted.asked.wall),
-            life: granted.life.unwrap_or(DEFAULT_LIFE).as_millis() as u64,
+            life: in_millis(granted.life.unwrap_or(DEFAULT_LIFE)),
             scopes: granted
                 .scopes
                 .clone()
@@ -203,8 +203,11 @@ impl Record {
 }
 
 fn millis(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    in_millis(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn in_millis(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn text(secret: &Secret) -> Option<Zeroizing<String>> {

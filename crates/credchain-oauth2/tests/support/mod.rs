@@ -3,7 +3,9 @@
 #![allow(
     dead_code,
     unreachable_pub,
-    reason = "each test binary uses its part of this"
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "each test binary uses its part of this, and panics as tests do"
 )]
 
 pub mod real;
