@@ -446,6 +446,20 @@ pub(crate) struct Addresses {
 }
 
 impl Settings {
+    /// How to log in again, for hints.
+    pub(crate) fn way(&self) -> String {
+        match &self.grant {
+            Grant::DeviceCode | Grant::AuthorizationCode => {
+                format!("`resolve login {}`", self.name)
+            }
+            Grant::RefreshToken(name) => {
+                format!("get another refresh token, and keep it with `resolve set {name}`")
+            }
+            Grant::JwtBearer { .. } => "look at `subject`, `issuer` and the key".to_owned(),
+            Grant::ClientCredentials => "look at the client's secret or key".to_owned(),
+        }
+    }
+
     /// The host that is asked, for messages.
     pub(crate) fn host(&self) -> String {
         let issuer = self.issuer.as_deref().and_then(|url| Url::parse(url).ok());

@@ -192,12 +192,13 @@ impl Failed {
         )
     }
 
-    /// The error to report, of the token `name` that was asked of `host`.
-    pub(crate) fn into_error(self, name: &Name, host: &str) -> Error {
+    /// The error to report, of the token `name` that was asked of `host`. `way` is how to log in
+    /// again.
+    pub(crate) fn into_error(self, name: &Name, host: &str, way: &str) -> Error {
         let kind = self.kind();
         let (message, hint) = match self.failure {
             Failure::Other(error) => return error.for_credential(name),
-            ref failure => (message(failure, host), hint(failure, kind, name)),
+            ref failure => (message(failure, host), hint(failure, kind, way)),
         };
         let mut error = Error::new(kind, message).for_credential(name);
         if let Some(hint) = hint {
@@ -237,14 +238,14 @@ fn message(failure: &Failure, host: &str) -> String {
     }
 }
 
-fn hint(failure: &Failure, kind: Kind, name: &Name) -> Option<String> {
+fn hint(failure: &Failure, kind: Kind, way: &str) -> Option<String> {
     let hint = match failure {
-        Failure::Login(Need::Lost) => format!(
-            "`resolve login {name}` starts over; where a refresh token may be used twice, `reuse` says so"
-        ),
-        Failure::Login(_) => format!("`resolve login {name}`"),
+        Failure::Login(Need::Lost) => {
+            format!("{way}; where a refresh token may be used twice, `reuse` says so")
+        }
+        Failure::Login(_) => way.to_owned(),
         failure if failure.ends_the_login() => {
-            format!("`resolve login {name}`, and look at this machine's clock")
+            format!("{way}, and look at this machine's clock")
         }
         Failure::Refused(code, _) => match &**code {
             "invalid_client" => {
@@ -290,6 +291,8 @@ fn word(code: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const WAY: &str = "`resolve login crm`";
 
     fn refused(code: &str, status: u16) -> Failure {
         Failure::Refused(code.to_owned(), status)
@@ -352,7 +355,7 @@ mod tests {
             (Failure::Other(Error::new(Kind::Denied, "no")), Kind::Denied),
         ] {
             assert_eq!(kind_of(&failure), kind, "{failure:?}");
-            let error = Failed::from(failure).into_error(&name(), "as.example.com");
+            let error = Failed::from(failure).into_error(&name(), "as.example.com", WAY);
             assert_eq!(error.kind(), kind);
             assert_eq!(error.credential(), Some(&name()));
         }
@@ -367,15 +370,15 @@ mod tests {
             Failure::Login(Need::Over),
             Failure::Login(Need::Lost),
         ] {
-            let error = Failed::from(failure).into_error(&name(), "as.example.com");
-            assert!(error.hint().unwrap().starts_with("`resolve login crm`"));
+            let error = Failed::from(failure).into_error(&name(), "as.example.com", WAY);
+            assert!(error.hint().unwrap().starts_with(WAY));
         }
     }
 
     #[test]
     fn what_is_no_code_is_not_shown() {
         let odd = refused("\u{1b}[31m canary", 400);
-        let error = Failed::from(odd).into_error(&name(), "as.example.com");
+        let error = Failed::from(odd).into_error(&name(), "as.example.com", WAY);
         assert_eq!(
             error.message(),
             "`as.example.com` refused the token: an unknown error"
@@ -390,7 +393,7 @@ mod tests {
                 retry_after: wait,
                 ..failure.into()
             };
-            let error = failed.into_error(&name(), "as.example.com");
+            let error = failed.into_error(&name(), "as.example.com", WAY);
             assert_eq!(error.retry_after(), wait.filter(|_| waits));
         }
     }

@@ -28,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Held {
     pub(crate) turn: Box<dyn Turn>,
     pub(crate) record: Record,
+    unsaved: bool,
 }
 
 /// One renewal.
@@ -49,21 +50,15 @@ impl<'a> Renewal<'a> {
 
     /// The token that is kept, if somebody else got it meanwhile, else the next one.
     pub(crate) async fn token(&self) -> Answer {
-        let unsaved = self.shared.unsaved().take();
-        if let Some(held) = unsaved {
-            return match self.good(&held.record) {
-                Some(token) => {
-                    self.keep(held).await;
-                    Ok(token)
-                }
-                None => self.next(held).await,
-            };
-        }
         if let Some(token) = self.good(&self.peek().await?) {
             return Ok(token);
         }
         let held = self.enter().await?;
         match self.good(&held.record) {
+            Some(token) if held.unsaved => {
+                self.keep(held).await;
+                Ok(token)
+            }
             Some(token) => Ok(token),
             None => self.next(held).await,
         }
@@ -77,10 +72,19 @@ impl<'a> Renewal<'a> {
 
     /// Waits for the turn to change what is kept, and reads it again.
     pub(crate) async fn enter(&self) -> Result<Held, Failed> {
+        // Whoever has a record to write still has the turn.
+        let unsaved = self.shared.unsaved().take();
+        if let Some(held) = unsaved {
+            return Ok(held);
+        }
         let Shared { store, key, .. } = self.shared;
         let mut turn = store.0.enter(key, &self.cx).await?;
         let record = turn.load().await?.unwrap_or_default();
-        Ok(Held { turn, record })
+        Ok(Held {
+            turn,
+            record,
+            unsaved: false,
+        })
     }
 
     /// Asks for a token.
@@ -89,9 +93,10 @@ impl<'a> Renewal<'a> {
         if let Some(token) = held.record.token(self.now()) {
             self.shared.board.publish(&token);
         }
-        let refresh = self.refresh_token(&mut held.record).await?;
-        let http = Http::new(self.shared.settings.ca.as_deref())?;
+        // Others wait for this turn.
         let cx = self.cx.clone().with_timeout(PATIENCE);
+        let refresh = self.refresh_token(&mut held.record, &cx).await?;
+        let http = Http::new(self.shared.settings.ca.as_deref())?;
         let places = self.shared.places(&http, &cx).await?;
         if let Some(token) = &refresh {
             // Before it is sent, so that a crash in between is noticed.
@@ -119,20 +124,24 @@ impl<'a> Renewal<'a> {
     }
 
     /// The refresh token to send; nothing if the client asks for itself.
-    async fn refresh_token(&self, record: &mut Record) -> Result<Option<Secret>, Failed> {
+    async fn refresh_token(
+        &self,
+        record: &mut Record,
+        cx: &Context,
+    ) -> Result<Option<Secret>, Failed> {
         let settings = &self.shared.settings;
         match &settings.grant {
             Grant::ClientCredentials | Grant::JwtBearer { .. } => return Ok(None),
             Grant::DeviceCode | Grant::AuthorizationCode => {}
             Grant::RefreshToken(name) => {
-                let seed = self.shared.credentials.needed(name, &self.cx).await?;
+                let seed = cx.in_time(self.shared.credentials.needed(name, cx)).await?;
                 if !record.begin_with(line(&seed)) {
                     let message = format!("`{name}` is no refresh token: it is no text");
                     return Err(Error::new(Kind::Invalid, message).into());
                 }
             }
         }
-        let token = record.sendable(settings.reuse, self.cx.clock().now());
+        let token = record.sendable(settings.reuse, cx.clock().now());
         token.map(Some).map_err(|need| Failure::Login(need).into())
     }
 
@@ -203,6 +212,7 @@ impl<'a> Renewal<'a> {
     async fn keep(&self, mut held: Held) {
         if let Err(error) = held.turn.save(&held.record).await {
             tracing::warn!(token = %self.shared.settings.name, %error, "a token cannot be kept");
+            held.unsaved = true;
             *self.shared.unsaved() = Some(held);
         }
     }

@@ -201,7 +201,8 @@ impl Shared {
     }
 
     pub(crate) fn error(&self, failed: Failed) -> Error {
-        failed.into_error(&self.settings.name, &self.settings.host())
+        let settings = &self.settings;
+        failed.into_error(&settings.name, &settings.host(), &settings.way())
     }
 }
 

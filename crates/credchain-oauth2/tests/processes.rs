@@ -207,7 +207,7 @@ async fn a_refresh_token_whose_answer_was_lost_is_not_sent_again_in_silence() {
     let source = TokenSource::new(login, credentials(), directory(&home)).unwrap();
     let error = source.token(&Context::system()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unauthenticated);
-    assert!(error.hint().unwrap().contains("`resolve login crm`"));
+    assert!(error.hint().unwrap().contains("`resolve set login`"));
     assert_eq!(server.count(), 1);
 }
 

@@ -253,7 +253,7 @@ async fn a_login_that_is_over_is_not_tried_again_and_says_how_to_log_in() {
         let source = source(login, directory(&home));
         let error = source.token(&Context::system()).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Unauthenticated);
-        assert!(error.hint().unwrap().contains("`resolve login crm`"));
+        assert!(error.hint().unwrap().contains("`resolve set login`"));
         assert!(!format!("{error:?}").contains("canary"));
     }
     assert_eq!(server.count(), 1);

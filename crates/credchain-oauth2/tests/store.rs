@@ -188,3 +188,48 @@ async fn a_token_that_cannot_be_kept_is_good_all_the_same_and_is_kept_when_it_ca
     assert_eq!(text(&new().token(&cx).await.unwrap()), access_token(2));
     assert_eq!(server.count(), 2);
 }
+
+#[tokio::test]
+async fn another_refresh_token_starts_everything_over() {
+    let server = granting(3600);
+    let home = tempfile::tempdir().unwrap();
+    let cx = Context::system();
+    let login = client(&server.url()).grant(Grant::RefreshToken(name("login")));
+    for (seed, over, asked) in [("one", false, 1), ("one", true, 2), ("two", true, 3)] {
+        let keys = Credentials::default()
+            .with("client_secret", "x")
+            .with("login", seed)
+            .shared();
+        let source = TokenSource::new(login.clone(), keys, directory(&home)).unwrap();
+        let token = source.token(&cx).await.unwrap();
+        if over {
+            assert!(source.invalidate(token.generation(), &cx));
+            source.token(&cx).await.unwrap();
+        }
+        let last = server.requests().pop().unwrap();
+        assert_eq!(
+            (server.count(), field(&last, "refresh_token").as_deref()),
+            (asked, Some(seed))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_could_not_be_kept_is_in_nobodys_way_when_it_is_given_up() {
+    let home = tempfile::tempdir().unwrap();
+    let (tokens, away) = (home.path().join("tokens"), home.path().join("away"));
+    let moved = (tokens.clone(), away.clone());
+    let server = FakeHttp::start(move |_| {
+        fs::rename(&moved.0, &moved.1).unwrap();
+        fs::write(&moved.0, "in the way").unwrap();
+        Reply::json(200, &granted(1, 3600))
+    });
+    let source = source(&server.url(), &home);
+    let cx = Context::system();
+    source.token(&cx).await.unwrap();
+    fs::remove_file(&tokens).unwrap();
+    fs::rename(&away, &tokens).unwrap();
+    source.log_out(&cx).await.unwrap();
+    let again = source.log_out(&cx).await.unwrap_err();
+    assert_eq!(again.kind(), Kind::NotFound);
+}

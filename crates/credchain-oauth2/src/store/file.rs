@@ -69,6 +69,9 @@ impl Backend for Directory {
         // The lock is of the operating system, and ends with the process that holds it.
         let lock = self.open_lock(key)?;
         for _ in 0..LOOKS {
+            if cx.remaining().is_some_and(|left| left.is_zero()) {
+                break;
+            }
             match lock.try_lock() {
                 Ok(()) => {
                     return Ok(Box::new(Held {
