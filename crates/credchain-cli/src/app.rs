@@ -44,6 +44,11 @@ impl App {
         &self.output
     }
 
+    /// A word to the person who waits.
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
     /// The options that every command takes.
     pub(crate) fn global(&self) -> &Global {
         &self.global

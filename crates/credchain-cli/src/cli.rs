@@ -9,7 +9,7 @@ use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcom
 
 use crate::commands::{
     check, completions, config, copy, delete, doctor, edit, exec, explain, export, generate, get,
-    import, init, inject, list, login, man, providers, recipients, redact, set, trust,
+    import, init, inject, list, login, man, providers, recipients, redact, scan, set, trust,
 };
 use crate::failure::Failure;
 use crate::output::Output;
@@ -110,6 +110,8 @@ pub(crate) enum Command {
     Inject(inject::Args),
     /// Hide credentials in what is piped through
     Redact(redact::Args),
+    /// Find credentials in files, in what is staged and in the history of git
+    Scan(scan::Args),
     /// Look for what gives secrets away: files, modes, literals, settings
     Doctor(doctor::Args),
     /// Manage who can open the age store

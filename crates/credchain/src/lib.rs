@@ -46,6 +46,8 @@ pub use credchain_provider_age as age;
 pub use credchain_provider_dotenv as dotenv;
 #[cfg(feature = "redact")]
 pub use credchain_redact as redact;
+#[cfg(feature = "scan")]
+pub use credchain_scan as scan;
 
 pub use crate::credentials::*;
 pub use crate::leases::LeaseKeeper;

@@ -103,6 +103,19 @@ impl Credchain {
         each.map(|(name, reason)| (name.clone(), *reason)).collect()
     }
 
+    /// The rules that a scan of this project looks for: all built-in ones, whatever `[redaction]`
+    /// hides in logs, and those of `[[redaction.rules]]`.
+    ///
+    /// # Errors
+    /// [`Kind::Untrusted`] and [`Kind::Misconfigured`], as for [`redactor`](Self::redactor).
+    #[cfg(feature = "scan")]
+    pub fn scan_rules(&self) -> Result<Rules> {
+        if let Some(untrusted) = self.verdict().redaction() {
+            return Err(untrusted.error());
+        }
+        with_custom(Rules::builtin(), &self.project().redaction)
+    }
+
     fn new_redactor(&self) -> Result<Redactor> {
         if let Some(untrusted) = self.verdict().redaction() {
             return Err(untrusted.error());
@@ -141,20 +154,29 @@ impl Credchain {
 }
 
 fn rules(spec: &RedactionSpec) -> Result<Rules> {
-    let wrong = |error: RuleError| {
-        Error::new(Kind::Misconfigured, format!("`[redaction]`: {error}")).with_hint(error.hint())
-    };
-    let mut rules = match &spec.patterns {
+    let rules = match &spec.patterns {
         Patterns::Off => Rules::none(),
         Patterns::Named(names) => Rules::builtin()
             .only(names.iter().map(String::as_str))
             .map_err(wrong)?,
         _ => Rules::builtin(),
     };
+    with_custom(rules, spec)
+}
+
+fn with_custom(mut rules: Rules, spec: &RedactionSpec) -> Result<Rules> {
     for rule in &spec.rules {
         rules = rules
             .with(Rule::new(&*rule.name, &*rule.pattern))
             .map_err(wrong)?;
     }
     Ok(rules)
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is what `map_err` hands over"
+)]
+fn wrong(error: RuleError) -> Error {
+    Error::new(Kind::Misconfigured, format!("`[redaction]`: {error}")).with_hint(error.hint())
 }

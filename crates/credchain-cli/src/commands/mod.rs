@@ -21,6 +21,7 @@ pub(crate) mod man;
 pub(crate) mod providers;
 pub(crate) mod recipients;
 pub(crate) mod redact;
+pub(crate) mod scan;
 pub(crate) mod set;
 pub(crate) mod trust;
 
@@ -50,6 +51,7 @@ pub(crate) fn run(command: Command, app: &App) -> Result<ExitCode, Failure> {
         Command::Inject(args) => inject::run(&args, app),
         Command::Doctor(args) => doctor::run(&args, app),
         Command::Redact(args) => redact::run(&args, app),
+        Command::Scan(args) => scan::run(&args, app),
         Command::Recipients(args) => recipients::run(&args, app),
         Command::Config(args) => config::run(&args, app),
         Command::Init(args) => init::run(&args, app),

@@ -95,12 +95,12 @@ mod tests {
     fn a_name_that_sounds_like_a_secret_with_a_value_that_could_be_one() {
         let judge = Judge::new();
         for (name, value) in [
-            ("DEPLOY_TOKEN", "q8Zt1xLw04"),
+            ("DEPLOY_TOKEN", "q8Zt1xLw04"), // credchain:allow
             ("password", "correct horse"),
             ("DB_PASS", "hunter22"),
-            ("apiKey", "9f8e7d6c5b4a"),
+            ("apiKey", "9f8e7d6c5b4a"), // credchain:allow
             ("client-secret", "9f8e\"7d6c"),
-            ("aws_secret_access_key", "q8Zt1xLw04"),
+            ("aws_secret_access_key", "q8Zt1xLw04"), // credchain:allow
             ("GH_PAT", "q8Zt1xLw04"),
         ] {
             assert!(judge.is_secret(name, value), "{name}");

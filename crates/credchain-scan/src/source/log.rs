@@ -7,6 +7,9 @@ use super::Oid;
 use super::git::Git;
 use crate::report::Commit;
 
+/// How much of a commit's name is enough in any repository.
+const SHORT: usize = 12;
+
 /// A commit and its author's time.
 pub(crate) struct Dated {
     pub(crate) commit: Commit,
@@ -28,7 +31,7 @@ pub(crate) fn first_commits(git: &Git<'_>, blobs: &HashSet<Oid>) -> HashMap<Oid,
         // What a merge has and none of its parents.
         "-c",
         "--no-color",
-        "--format=commit %h %at %aI",
+        "--format=commit %H %at %aI",
     ]);
     let Ok(mut child) = command.spawn() else {
         return first;
@@ -57,7 +60,8 @@ fn dated(line: &str) -> Option<Dated> {
     let (id, time, date) = (fields.next()?, fields.next()?, fields.next()?);
     Some(Dated {
         commit: Commit {
-            id: id.to_owned(),
+            // Its own abbreviation would be as long as the names of the blobs.
+            id: id.get(..SHORT).unwrap_or(id).to_owned(),
             date: date.to_owned(),
         },
         time: time.parse().ok()?,
