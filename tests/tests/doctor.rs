@@ -11,14 +11,17 @@ use credchain_tests::servers::{OpenBao, fresh_secret};
 use credchain_tests::{Output, Project};
 use serde_json::Value;
 
-const CHECKS: [&str; 12] = [
+const CHECKS: [&str; 15] = [
+    "secrets-in-source",
     "ignored-files",
     "tracked-files",
     "dotenv-mode",
     "private-modes",
     "token-files",
     "literals",
+    "secrets-in-logs",
     "ci-literals",
+    "oauth2-refresh",
     "short-values",
     "tls",
     "leases",
@@ -76,6 +79,22 @@ fn evidence(output: &Output, check: &str) -> String {
     row(output, check)["evidence"].to_string()
 }
 
+fn base64(text: &str) -> String {
+    use std::fmt::Write as _;
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for three in text.as_bytes().chunks(3) {
+        let byte = |at: usize| usize::from(three.get(at).copied().unwrap_or_default());
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for at in 0..=three.len() {
+            let digit = ALPHABET[bits >> (18 - 6 * at) & 63];
+            write!(out, "{}", char::from(digit)).expect("a string takes it");
+        }
+        out.push_str(&"=".repeat(3 - three.len()));
+    }
+    out
+}
+
 /// Everything that a project should not have; none of it is committed in the clear anywhere here.
 struct Bad {
     project: Project,
@@ -96,7 +115,7 @@ impl Bad {
         project.write(
             "credchain.toml",
             format!(
-                "[chain]\ndefault = [\"env\"]\n[credentials.api_key]\n[credentials.pin]\n\
+                "[chain]\ndefault = [\"env\"]\n[credentials.api_key]\n[credentials.pin]\n[credentials.session]\n\
                  [credentials.written]\ndefault = \"{secret}\"\n\
                  [providers.far]\ntype = \"vault\"\naddress = \"http://vault.example.com\"\n\
                  allow_http = true\nskip_verify = true\n"
@@ -118,6 +137,10 @@ impl Bad {
             "Dockerfile",
             format!("FROM scratch\nENV API_TOKEN={secret}\n"),
         );
+        project.write("src/app.py", format!("key = '{secret}'\n"));
+        project.write("src/auth.txt", format!("\n{}\n", base64(&secret)));
+        project.write(".git/info/exclude", "*.log\n");
+        project.write("app.log", format!("POST /login\nsent {secret}\n"));
         Self { project, secret }.with_home()
     }
 
@@ -148,8 +171,12 @@ impl Bad {
 
     fn doctor(&self, arguments: &[&str]) -> Output {
         let run = self.project.resolve(["doctor"]).args(arguments);
-        let output = run.plain_env("PIN", "77").secret(&self.secret).run();
-        output.stdout_lacks(&self.secret)
+        let run = run.plain_env("PIN", "77").env("API_KEY", &self.secret);
+        // Of an hour after 1970.
+        let session = format!("e30.{}.c2ln", base64(r#"{"exp":3600}"#).replace('=', ""));
+        let run = run.env("SESSION", session);
+        let output = run.run().stdout_lacks(&self.secret);
+        output.stdout_lacks(&base64(&self.secret))
     }
 }
 
@@ -171,6 +198,15 @@ fn a_bad_project_has_a_finding_in_every_row_and_never_a_value() {
         );
     }
     for (check, words) in [
+        (
+            "secrets-in-source",
+            "`src/app.py`:1:8: the value of `api_key`",
+        ),
+        (
+            "secrets-in-source",
+            "`src/auth.txt`:2:1: the value of `api_key`",
+        ),
+        ("secrets-in-logs", "`app.log`:2:6: the value of `api_key`"),
         ("ignored-files", "`*.pem` is not ignored"),
         ("ignored-files", "`deploy/.env.staging`"),
         ("ignored-files", "`tls/server.key`"),
@@ -197,6 +233,10 @@ fn a_bad_project_has_a_finding_in_every_row_and_never_a_value() {
             "`.github/workflows/ci.yml`:3: `DEPLOY_TOKEN`",
         ),
         ("ci-literals", "`.gitlab-ci.yml`:3: `DB_PASSWORD`"),
+        (
+            "oauth2-refresh",
+            "`session` is an access token that has ended",
+        ),
         ("short-values", "`pin` is not masked"),
         ("tls", "`skip_verify` of `[providers.far]`"),
         ("tls", "`address` of `[providers.far]` is plain HTTP"),
@@ -205,6 +245,7 @@ fn a_bad_project_has_a_finding_in_every_row_and_never_a_value() {
         assert!(found.contains(words), "{check}: no {words} in {found}");
     }
     assert!(!evidence(&output, "ci-literals").contains("GOOD"));
+    assert!(!evidence(&output, "secrets-in-source").contains("app.log"));
     let text = bad.doctor(&[]).code(8);
     let text = text.stdout_contains("fix: chmod 600 .env");
     let text = text.stdout_contains("fix: git rm --cached .env");
@@ -237,6 +278,8 @@ fn fix_mends_what_is_safe_and_the_second_run_is_clean_of_it() {
     }
     // What a file says, what git tracks, and values are somebody's decision.
     for check in [
+        "secrets-in-source",
+        "secrets-in-logs",
         "tracked-files",
         "literals",
         "ci-literals",

@@ -9,11 +9,13 @@ mod configuration;
 mod dockerfile;
 mod git;
 mod ignored;
+mod leaks;
 mod leases;
 mod literal;
 mod literals;
 mod mode;
 mod modes;
+mod refresh;
 mod site;
 mod tls;
 mod tokens;
@@ -40,13 +42,16 @@ pub(crate) struct Check {
 
 /// Every check, in the order of its row.
 pub(crate) const CHECKS: &[Check] = &[
+    Check::new("secrets-in-source", leaks::source),
     Check::new("ignored-files", ignored::ignored),
     Check::new("tracked-files", ignored::tracked),
     Check::new("dotenv-mode", modes::dotenv),
     Check::new("private-modes", modes::private),
     Check::new("token-files", tokens::look),
     Check::new("literals", literals::look),
+    Check::new("secrets-in-logs", leaks::logs),
     Check::new("ci-literals", ci::look),
+    Check::new("oauth2-refresh", refresh::look),
     Check::new("short-values", values::look),
     Check::new("tls", tls::look),
     Check::new("leases", leases::look),
@@ -225,7 +230,10 @@ mod tests {
     #[test]
     fn every_name_is_unique_and_kebab_case() {
         let mut names: Vec<&str> = CHECKS.iter().map(|check| check.name).collect();
-        let kebab = |name: &&str| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        let kebab = |name: &&str| {
+            name.bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
         assert!(names.iter().all(kebab));
         names.sort_unstable();
         names.dedup();

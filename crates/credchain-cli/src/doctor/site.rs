@@ -8,6 +8,7 @@ use credchain::{Credchain, Environment};
 
 use super::git::Git;
 use super::tree::Tree;
+use super::values::Values;
 use crate::app::App;
 use crate::export::quote;
 use crate::failure::Failure;
@@ -27,9 +28,11 @@ pub(crate) struct Site<'a> {
     online: bool,
     discovery: Discovery,
     root: PathBuf,
+    marked: bool,
     git: Result<Git, &'static str>,
     tree: Tree,
     opened: OnceCell<Result<Credchain, Failure>>,
+    values: OnceCell<Result<Values, String>>,
 }
 
 impl<'a> Site<'a> {
@@ -66,7 +69,9 @@ impl<'a> Site<'a> {
             git: repository.map(|git| git.at(&root)),
             tree: Tree::below(&root, depth),
             root,
+            marked,
             opened: OnceCell::new(),
+            values: OnceCell::new(),
         })
     }
 
@@ -83,6 +88,11 @@ impl<'a> Site<'a> {
     /// The directory that is looked at.
     pub(crate) fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Whether that is a project or a repository, all of which counts.
+    pub(crate) fn is_marked(&self) -> bool {
+        self.marked
     }
 
     /// The repository, or why there is none to be asked.
@@ -117,6 +127,12 @@ impl<'a> Site<'a> {
     /// The project, opened when it is first asked for.
     pub(crate) fn project(&self) -> Result<&Credchain, &Failure> {
         self.opened.get_or_init(|| self.app.open()).as_ref()
+    }
+
+    /// The project's own secrets, read when they are first asked for; else why there are none.
+    pub(crate) fn values(&self) -> Result<&Values, &str> {
+        let values = self.values.get_or_init(|| Values::read(self));
+        values.as_ref().map_err(String::as_str)
     }
 
     /// A path as messages show it: short, on one line, and harmless.
