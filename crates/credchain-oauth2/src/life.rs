@@ -13,6 +13,9 @@ pub(crate) const LONGEST_LIFE: Duration = Duration::from_hours(10 * 365 * 24);
 /// How long before its end a token is replaced, unless its life is short.
 const EARLY: Duration = Duration::from_mins(1);
 
+/// How long a token is left alone before another one is asked for in the background.
+const AGAIN: Duration = Duration::from_secs(30);
+
 /// How far in the future a kept token may have been issued: clocks differ, and are set.
 const DRIFT: Duration = Duration::from_mins(1);
 
@@ -73,10 +76,12 @@ impl Life {
         self.left(now) > EARLY.min(self.length / 4)
     }
 
-    /// Whether another one may be asked for in the background, `ahead` of the end. Half of its
-    /// life it is left alone, however long `ahead` is.
+    /// Whether another one may be asked for in the background, `ahead` of the end. A server may give
+    /// the same token again until shortly before its end: half of what it says is left is waited
+    /// for, and half a minute at least.
     pub(crate) fn is_due(&self, ahead: Duration, now: Moment) -> bool {
-        self.left(now) <= ahead.min(self.length / 2)
+        let left = self.left(now);
+        left <= ahead.min(self.length / 2) && left + AGAIN <= self.length
     }
 }
 
@@ -161,5 +166,18 @@ mod tests {
         let life = life(3600);
         assert!(!life.is_due(seconds(300), at(3299)) && life.is_due(seconds(300), at(3300)));
         assert!(!life.is_due(2 * HOUR, at(1799)) && life.is_due(2 * HOUR, at(1800)));
+    }
+
+    #[test]
+    fn a_server_that_repeats_itself_is_not_asked_all_the_time() {
+        let (mut asked, mut current) = (0, life(3600));
+        for passed in 0..3590 {
+            let left = 3600 - passed;
+            if current.is_due(seconds(300), at(passed)) {
+                asked += 1;
+                current = Life::new(at(passed).wall, seconds(left), at(passed)).unwrap();
+            }
+        }
+        assert_eq!(asked, 4);
     }
 }

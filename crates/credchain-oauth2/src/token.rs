@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use credchain_core::Secret;
-use zeroize::Zeroizing;
 
 use crate::life::Life;
 
@@ -42,9 +41,7 @@ impl Token {
     /// The value of the header `Authorization`. Only for the API that the token is for: never for
     /// another origin, and never over `http://`.
     pub fn authorization(&self) -> Secret {
-        let value = [b"Bearer ", self.0.secret.expose()].concat();
-        let value = Zeroizing::new(value);
-        Secret::new(value.to_vec())
+        Secret::new([b"Bearer ", self.0.secret.expose()].concat())
     }
 
     /// Grows with each token of this source; for [`invalidate`](crate::TokenSource::invalidate).

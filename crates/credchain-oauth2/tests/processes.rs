@@ -9,7 +9,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use credchain_core::{Context, Kind, Secret};
@@ -27,6 +27,7 @@ const ADDRESS: &str = "TEST_SERVER";
 const TOKENS: &str = "TEST_TOKENS";
 const TASKS: &str = "TEST_TASKS";
 const GRANT: &str = "TEST_GRANT";
+const ROUNDS: &str = "TEST_ROUNDS";
 
 /// A copy of this program that is at the start line.
 struct Program {
@@ -37,12 +38,23 @@ struct Program {
 
 impl Program {
     fn start(server: &FakeHttp, home: &TempDir, tasks: usize, grant: &str) -> Self {
+        Self::start_for(server, home, (tasks, 1), grant)
+    }
+
+    /// One whose tasks all ask, and all ask again, so many times.
+    fn start_for(
+        server: &FakeHttp,
+        home: &TempDir,
+        (tasks, rounds): (usize, usize),
+        grant: &str,
+    ) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "one_of_many", "--nocapture"])
             .env(ADDRESS, server.url())
             .env(TOKENS, home.path())
             .env(TASKS, tasks.to_string())
             .env(GRANT, grant)
+            .env(ROUNDS, rounds.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -104,28 +116,30 @@ fn one_of_many() {
         .lock()
         .read_line(&mut String::new())
         .unwrap();
-    let tasks: usize = env.text(TASKS).unwrap().parse().unwrap();
-    runtime.block_on(async {
-        let ask = || {
-            let source = source.clone();
-            tokio::spawn(async move { source.token(&Context::system()).await })
-        };
-        let asked: Vec<_> = (0..tasks).map(|_| ask()).collect();
-        let mut seen: Option<Secret> = None;
-        for task in asked {
-            match task.await.unwrap() {
-                Ok(token) => {
-                    let first = seen.get_or_insert_with(|| token.secret().clone());
-                    assert!(first.same_value(token.secret()));
-                }
-                Err(error) => {
-                    println!("\nFAILED {}", error.kind().as_str());
-                    return;
-                }
+    let number = |variable| env.text(variable).unwrap().parse().unwrap();
+    for _ in 0..number(ROUNDS) {
+        println!("\n{}", runtime.block_on(one_round(&source, number(TASKS))));
+    }
+}
+
+/// All tasks ask at the same time, and have to get the same.
+async fn one_round(source: &TokenSource, tasks: usize) -> String {
+    let ask = || {
+        let source = source.clone();
+        tokio::spawn(async move { source.token(&Context::system()).await })
+    };
+    let asked: Vec<_> = (0..tasks).map(|_| ask()).collect();
+    let mut seen: Option<Secret> = None;
+    for task in asked {
+        match task.await.unwrap() {
+            Ok(token) => {
+                let first = seen.get_or_insert_with(|| token.secret().clone());
+                assert!(first.same_value(token.secret()));
             }
+            Err(error) => return format!("FAILED {}", error.kind().as_str()),
         }
-        println!("\nTOKEN {}", seen.unwrap().expose_text().unwrap());
-    });
+    }
+    format!("TOKEN {}", seen.unwrap().expose_text().unwrap())
 }
 
 #[test]
@@ -149,26 +163,55 @@ fn eight_programs_of_ten_thousand_tasks_make_one_request() {
     assert_eq!(server.count(), 1);
 }
 
-#[test]
-fn eight_programs_use_no_refresh_token_twice() {
-    let current = AtomicUsize::new(0);
-    // Takes a second use for theft, and ends the login.
+/// A server that replaces refresh tokens. It takes a second use for theft, and ends the login; how
+/// often that was is counted. Access tokens end at once, so that everybody has to ask.
+fn strict_server() -> (FakeHttp, Arc<AtomicUsize>) {
+    let thefts = Arc::new(AtomicUsize::new(0));
+    let seen = thefts.clone();
+    let current = Mutex::new(0);
     let server = FakeHttp::start(move |request| {
-        let n = current.load(Ordering::SeqCst);
-        let expected = match n {
+        let mut current = current.lock().unwrap();
+        let expected = match *current {
             0 => "first-refresh".to_owned(),
             n => format!("refresh-{n}"),
         };
         if field(request, "refresh_token") != Some(expected) {
-            current.store(usize::MAX, Ordering::SeqCst);
+            seen.fetch_add(1, Ordering::SeqCst);
             return refusal(400, "invalid_grant");
         }
-        let n = 1 + current.fetch_add(1, Ordering::SeqCst);
-        // It is used up at once: each program has to ask for itself.
-        let mut body = granted(n, 0);
-        body["refresh_token"] = json!(format!("refresh-{n}"));
+        *current += 1;
+        let mut body = granted(*current, 0);
+        body["refresh_token"] = json!(format!("refresh-{current}"));
         Reply::json(200, &body)
     });
+    (server, thefts)
+}
+
+#[tokio::test]
+async fn a_program_that_is_killed_at_any_moment_leads_to_no_second_use() {
+    for moment in 0..12 {
+        let (server, thefts) = strict_server();
+        let home = tempfile::tempdir().unwrap();
+        let mut program = Program::start_for(&server, &home, (1, 1000), "refresh_token");
+        program.go();
+        let first = program.line("TOKEN ");
+        assert_eq!(first, access_token(1));
+        // Wherever it is then: reading, writing, sending, or waiting for the answer.
+        std::thread::sleep(Duration::from_micros(1500 * moment));
+        drop(program);
+        let login = client(&server.url()).grant(Grant::RefreshToken(name("login")));
+        let source = TokenSource::new(login, credentials(), directory(&home)).unwrap();
+        if let Err(error) = source.token(&Context::system()).await {
+            assert_eq!(error.kind(), Kind::Unauthenticated, "{error:?}");
+            assert!(error.message().contains("lost"), "{error:?}");
+        }
+        assert_eq!(thefts.load(Ordering::SeqCst), 0);
+    }
+}
+
+#[test]
+fn eight_programs_use_no_refresh_token_twice() {
+    let (server, thefts) = strict_server();
     let home = tempfile::tempdir().unwrap();
     let start = || Program::start(&server, &home, 1, "refresh_token");
     let mut programs: Vec<_> = (0..8).map(|_| start()).collect();
@@ -177,13 +220,13 @@ fn eight_programs_use_no_refresh_token_twice() {
     tokens.sort();
     let expected: Vec<_> = (1..=8).map(access_token).collect();
     assert_eq!(tokens, expected);
-    assert_eq!(server.count(), 8);
+    assert_eq!((server.count(), thefts.load(Ordering::SeqCst)), (8, 0));
 }
 
 /// Ends a program while the server has its refresh token and has not answered yet.
 fn killed_in_between() -> (FakeHttp, TempDir) {
     let (arrived, arrival) = mpsc::channel();
-    let arrived = std::sync::Mutex::new(arrived);
+    let arrived = Mutex::new(arrived);
     let count = AtomicUsize::new(0);
     let server = FakeHttp::start(move |_| match count.fetch_add(1, Ordering::SeqCst) {
         0 => {
@@ -226,7 +269,7 @@ async fn a_refresh_token_may_be_sent_again_where_the_settings_say_so() {
 #[tokio::test]
 async fn a_program_that_dies_holds_nobody_up() {
     let (arrived, arrival) = mpsc::channel();
-    let arrived = std::sync::Mutex::new(arrived);
+    let arrived = Mutex::new(arrived);
     let count = AtomicUsize::new(0);
     let server = FakeHttp::start(move |_| match count.fetch_add(1, Ordering::SeqCst) {
         0 => {
