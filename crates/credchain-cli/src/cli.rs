@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+#[cfg(feature = "oauth2")]
+use crate::commands::token;
 use crate::commands::{
     check, completions, config, copy, delete, doctor, edit, exec, explain, export, generate, get,
     import, init, inject, list, login, man, providers, recipients, redact, scan, set, trust,
@@ -124,7 +126,10 @@ pub(crate) enum Command {
     Trust(trust::Args),
     /// List the providers and the state of each configured one
     Providers(providers::Args),
-    /// Log in to a provider whose settings leave that to you
+    /// Print an OAuth 2.0 access token that is good for a while
+    #[cfg(feature = "oauth2")]
+    Token(token::Args),
+    /// Log in to a provider, or for a token, whose settings leave that to you
     Login(login::Args),
     /// End a login
     Logout(login::LogoutArgs),

@@ -254,14 +254,38 @@ pub struct OAuth2Spec {
     pub name: Name,
     /// What it is for.
     pub description: Option<String>,
-    /// Where tokens are requested.
-    pub token_url: String,
+    /// What entitles to a token, in the word of the configuration.
+    pub grant: String,
+    /// Where tokens are requested; this or `issuer` is set.
+    pub token_url: Option<String>,
+    /// The server that says where it is asked.
+    pub issuer: Option<String>,
+    /// Where a login on another device begins.
+    pub device_url: Option<String>,
+    /// Where a browser is sent to log in.
+    pub authorization_url: Option<String>,
+    /// Where tokens are revoked.
+    pub revocation_url: Option<String>,
     /// The client's public name.
     pub client_id: String,
     /// The credential that is the client's secret.
     pub client_secret: Option<Name>,
+    /// How the secret is sent, in the word of the configuration.
+    pub authentication: String,
+    /// The credential that is the refresh token of somebody who logged in elsewhere.
+    pub refresh_token: Option<Name>,
     /// What the token may do.
     pub scopes: Vec<String>,
+    /// Whom the token is for, as several vendors have it.
+    pub audience: Option<String>,
+    /// What the token is for.
+    pub resources: Vec<String>,
+    /// Further parameters of each request.
+    pub parameters: BTreeMap<String, String>,
+    /// Authorities that are trusted besides the system's.
+    pub ca: Option<PathBuf>,
+    /// Whether `http://` goes further than this machine.
+    pub allow_http: bool,
     /// Whether programs get it.
     pub inject: bool,
     pub(crate) place: Place,
@@ -271,6 +295,11 @@ impl OAuth2Spec {
     /// The environment variable that it is injected as: `NAME_TOKEN`.
     pub fn variable(&self) -> String {
         format!("{}_TOKEN", self.name.to_env())
+    }
+
+    /// The credentials that are needed to get the token.
+    pub fn needs(&self) -> impl Iterator<Item = &Name> {
+        self.client_secret.iter().chain(&self.refresh_token)
     }
 
     /// Where it is declared.

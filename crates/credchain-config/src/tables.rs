@@ -160,14 +160,89 @@ pub(crate) const OAUTH2: &[Setting] = &[
         Shape::Text,
         "What it is for; shown when it is missing.",
     ),
-    Setting::new("token_url", Shape::Url, "Where tokens are requested.").required(),
+    Setting::new(
+        "grant",
+        Shape::Choice(&[
+            "client_credentials",
+            "refresh_token",
+            "device_code",
+            "authorization_code",
+        ]),
+        "What entitles to a token: the client itself, a refresh token, or a person who logs in with \
+         `resolve login NAME`, on another device or in a browser.",
+    )
+    .or("\"client_credentials\""),
+    Setting::new(
+        "token_url",
+        Shape::Url,
+        "Where tokens are requested. This or `issuer` is needed.",
+    ),
+    Setting::new(
+        "issuer",
+        Shape::Url,
+        "The server that is asked for the addresses which are not set (RFC 8414, OpenID Connect).",
+    ),
+    Setting::new(
+        "device_url",
+        Shape::Url,
+        "Where a login on another device begins.",
+    ),
+    Setting::new(
+        "authorization_url",
+        Shape::Url,
+        "Where a browser is sent to log in.",
+    ),
+    Setting::new(
+        "revocation_url",
+        Shape::Url,
+        "Where `resolve logout NAME` revokes tokens.",
+    ),
     Setting::new("client_id", Shape::Text, "The client's public name.").required(),
     Setting::new("client_secret", Shape::Credential, "The client's secret."),
+    Setting::new(
+        "authentication",
+        Shape::Choice(&["basic", "basic_raw", "post"]),
+        "How the client's secret is sent: in a header, encoded as RFC 6749 says or as it is, or in \
+         the body.",
+    )
+    .or("\"basic\""),
+    Setting::new(
+        "refresh_token",
+        Shape::Credential,
+        "The refresh token of `grant = \"refresh_token\"`. Where the server replaces it with each \
+         use, the store of tokens has the current one.",
+    ),
     Setting::new(
         "scopes",
         Shape::List(&Shape::Text),
         "What the token may do.",
     ),
+    Setting::new(
+        "audience",
+        Shape::Text,
+        "Whom the token is for, as several vendors have it.",
+    ),
+    Setting::new(
+        "resources",
+        Shape::List(&Shape::Url),
+        "What the token is for (RFC 8707).",
+    ),
+    Setting::new(
+        "parameters",
+        Shape::Map(&Shape::Text),
+        "Further parameters of each request for a token.",
+    ),
+    Setting::new(
+        "ca",
+        Shape::Path,
+        "A file of authorities in PEM that are trusted besides the system's.",
+    ),
+    Setting::new(
+        "allow_http",
+        Shape::Bool,
+        "Whether addresses that are not on this machine may be `http://`.",
+    )
+    .or("false"),
     Setting::new(
         "inject",
         Shape::Bool,

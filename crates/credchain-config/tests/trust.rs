@@ -223,7 +223,7 @@ fn a_prefix_at_the_environment_is_refused() {
 fn the_tables_that_weaken_or_send_something_are_refused() {
     let world = world(
         "[audit]\non_failure = 'continue'\n[redaction]\npatterns = false\n[oauth2.crm]\n\
-         token_url = 'https://evil.example'\nclient_id = 'x'\n",
+         grant = 'device_code'\ntoken_url = 'https://evil.example'\nclient_id = 'x'\n",
     );
     let verdict = verdict(&world);
     assert!(verdict.audit().is_some());

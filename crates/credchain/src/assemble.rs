@@ -9,6 +9,8 @@ use credchain_core::{
     Resolver, ResolverBuilder, Result, Setup, TrustNeed, Value,
 };
 
+#[cfg(feature = "oauth2")]
+use crate::tokens::{self, Sources, TokenProvider};
 use crate::variables;
 
 /// Prepares the resolver of a project. A link that may not be used, or that this build does not
@@ -19,6 +21,7 @@ pub(crate) fn builder(
     registry: &Registry,
     context: &Context,
     timeout: Option<std::time::Duration>,
+    #[cfg(feature = "oauth2")] tokens: &mut Sources,
 ) -> Result<ResolverBuilder> {
     let project = &loaded.project;
     let mut builder = Resolver::builder(&project.name, &project.profile)
@@ -38,8 +41,18 @@ pub(crate) fn builder(
         builder = builder.credential(credential(spec, verdict));
     }
     for spec in project.oauth2.values() {
+        let link = token_link(
+            spec,
+            loaded,
+            verdict,
+            &builder,
+            #[cfg(feature = "oauth2")]
+            tokens,
+        )?;
+        let needs = spec.needs().cloned().collect();
         builder = builder
-            .link(token_link(spec, verdict)?)
+            .needs(token_link_name(spec)?, needs)
+            .link(link)
             .credential(token(spec)?);
     }
     Ok(builder)
@@ -82,10 +95,12 @@ fn link(
     Ok(link(provider).with_reactions(reactions))
 }
 
-/// The variables of what other links log in with, and this one does not.
+/// The variables of what other links and tokens are got with, and this one is not.
 fn withheld(spec: &ProviderSpec, project: &Project) -> Vec<String> {
-    let own = variables::of_logins([spec], project);
-    let all = variables::of_logins(project.providers.values(), project);
+    let own = variables::of_logins(&spec.needs, project);
+    let links = project.providers.values().flat_map(|spec| &spec.needs);
+    let tokens = project.oauth2.values().flat_map(OAuth2Spec::needs);
+    let all = variables::of_logins(links.chain(tokens), project);
     all.difference(&own).cloned().collect()
 }
 
@@ -122,16 +137,38 @@ fn credential(spec: &CredentialSpec, verdict: &TrustVerdict) -> Credential {
     credential
 }
 
-/// Tokens need a token source, which this build does not have; asking for one says so.
-fn token_link(spec: &OAuth2Spec, verdict: &TrustVerdict) -> Result<Link> {
-    let error = match verdict.oauth2(&spec.name) {
-        Some(untrusted) => untrusted.error(),
-        None => Error::new(Kind::Unsupported, "this build requests no OAuth2 tokens"),
-    };
-    Ok(Link::named(
-        token_link_name(spec)?,
-        Arc::new(Refusing::new(error)),
-    ))
+/// The link that a token comes from.
+fn token_link(
+    spec: &OAuth2Spec,
+    loaded: &Loaded,
+    verdict: &TrustVerdict,
+    builder: &ResolverBuilder,
+    #[cfg(feature = "oauth2")] tokens: &mut Sources,
+) -> Result<Link> {
+    let link = |provider| Ok(Link::named(token_link_name(spec)?, provider));
+    if let Some(untrusted) = verdict.oauth2(&spec.name) {
+        return link(Arc::new(Refusing::new(untrusted.error())) as Arc<dyn Provider>);
+    }
+    #[cfg(feature = "oauth2")]
+    {
+        let credentials = builder.source_for(token_link_name(spec)?);
+        let home = loaded.project.state_home.as_deref();
+        match tokens::source(spec, credentials, home) {
+            Ok(source) => {
+                tokens.insert(spec.name.clone(), source.clone());
+                let provider = Arc::new(TokenProvider::new(source));
+                // It remembers, repeats and shares requests itself.
+                return link(layers::wrap(provider, &LayerSettings::local()));
+            }
+            Err(error) => return link(Arc::new(Refusing::new(error))),
+        }
+    }
+    #[cfg(not(feature = "oauth2"))]
+    {
+        let _ = (loaded, builder);
+        let error = Error::new(Kind::Unsupported, "this build requests no OAuth2 tokens");
+        link(Arc::new(Refusing::new(error)))
+    }
 }
 
 fn token(spec: &OAuth2Spec) -> Result<Credential> {

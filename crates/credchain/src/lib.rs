@@ -34,12 +34,16 @@ mod redaction;
 #[cfg(feature = "age")]
 mod sharing;
 mod store;
+#[cfg(feature = "oauth2")]
+mod tokens;
 mod variables;
 
 pub use credchain_config as config;
 pub use credchain_core::*;
 #[cfg(feature = "derive")]
 pub use credchain_derive::Credentials;
+#[cfg(feature = "oauth2")]
+pub use credchain_oauth2 as oauth2;
 #[cfg(feature = "age")]
 pub use credchain_provider_age as age;
 #[cfg(feature = "dotenv")]

@@ -10,6 +10,8 @@ use credchain_core::{Context, Error, Kind, Name, Registry, Resolution, Resolver,
 
 #[cfg(feature = "redact")]
 use crate::redaction::Hiding;
+#[cfg(feature = "oauth2")]
+use crate::tokens::Sources;
 use crate::{assemble, providers};
 
 /// The credentials of one project, ready to be resolved. Cheap to clone.
@@ -21,6 +23,8 @@ pub struct Credchain {
     resolver: Resolver,
     #[cfg(feature = "redact")]
     pub(crate) hiding: Hiding,
+    #[cfg(feature = "oauth2")]
+    pub(crate) tokens: Arc<Sources>,
 }
 
 /// Says where the configuration is and how it is to be used; see [`Credchain::opener`].
@@ -194,7 +198,17 @@ impl Opener {
         let registry = providers::registry()?;
         let loaded = credchain_config::load(&discovery, &registry)?;
         let verdict = trust_store(&discovery).check(&loaded);
-        let builder = assemble::builder(&loaded, &verdict, &registry, &self.context, self.timeout)?;
+        #[cfg(feature = "oauth2")]
+        let mut tokens = Sources::new();
+        let builder = assemble::builder(
+            &loaded,
+            &verdict,
+            &registry,
+            &self.context,
+            self.timeout,
+            #[cfg(feature = "oauth2")]
+            &mut tokens,
+        )?;
         let loaded = Arc::new(loaded);
         #[cfg(feature = "redact")]
         let (hiding, builder) = Hiding::listening(&loaded, builder);
@@ -205,6 +219,8 @@ impl Opener {
             resolver: builder.build()?,
             #[cfg(feature = "redact")]
             hiding,
+            #[cfg(feature = "oauth2")]
+            tokens: Arc::new(tokens),
         })
     }
 }

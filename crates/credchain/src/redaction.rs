@@ -93,6 +93,13 @@ impl Credchain {
         Ok(self.hiding.0.redactor.get_or_init(|| built).clone())
     }
 
+    /// Hides a value of a credential that was not resolved here, such as one in the environment of
+    /// a program that is to be started. Does nothing before the first
+    /// [`redactor`](Self::redactor).
+    pub fn hide(&self, name: &Name, value: &Secret) {
+        self.hiding.0.hide(name, value);
+    }
+
     /// The secrets resolved so far that are in every text, such as short ones, and so are not
     /// hidden: each deserves a warning, by name. `mask = true` hides one all the same, `false`
     /// keeps it from being listed here.
@@ -141,7 +148,7 @@ impl Credchain {
             )
             .with_hint("set `HOME` or `XDG_STATE_HOME`, or `replace = \"stars\"`"));
         };
-        let directory = PrivateDirectory::new(home.join("credchain"));
+        let directory = PrivateDirectory::new(home);
         if let Some(kept) = directory.read(KEY, 32)?
             && let Ok(key) = <[u8; 32]>::try_from(kept.as_slice())
         {

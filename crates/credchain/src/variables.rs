@@ -20,12 +20,12 @@ impl Credchain {
     }
 }
 
-/// Every variable that may hold what these links log in with.
+/// Every variable that may hold what somebody logs in with.
 pub(crate) fn of_logins<'a>(
-    links: impl IntoIterator<Item = &'a ProviderSpec>,
-    project: &Project,
+    needs: impl IntoIterator<Item = &'a Name>,
+    project: &'a Project,
 ) -> BTreeSet<String> {
-    let mut open: Vec<&Name> = links.into_iter().flat_map(|spec| &spec.needs).collect();
+    let mut open: Vec<&Name> = needs.into_iter().collect();
     let mut seen = BTreeSet::new();
     let mut variables = BTreeSet::new();
     while let Some(name) = open.pop() {

@@ -1,7 +1,8 @@
 //! How fast the redactor is beside `memchr` and a bare `aho-corasick`, on the same bytes in the same
 //! run, and how long registering takes; prints one line of JSON.
 //!
-//! The text is larger than any cache. `bench-redact MEBIBYTES` measures with less of it.
+//! The text is larger than any cache. `bench-redact MEBIBYTES` measures with less of it, and
+//! `bench-redact MEBIBYTES SECRETS` with so many secrets alone.
 
 #![expect(clippy::print_stdout, reason = "its standard output is its result")]
 #![expect(clippy::disallowed_methods, reason = "it measures time")]
@@ -31,7 +32,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let clean = log(&mut random, mebibytes << 20, 1, &[]);
     let memchr = rate(&clean, |text| memchr::memchr_iter(b'\x01', text).count());
     let mut rows = Vec::new();
-    for count in [1, 10, 100, 1_000, 10_000] {
+    let only: Option<usize> = std::env::args()
+        .nth(2)
+        .map(|text| text.parse())
+        .transpose()?;
+    let counts = [1, 10, 100, 1_000, 10_000];
+    for count in counts
+        .into_iter()
+        .filter(|count| only.is_none_or(|only| only == *count))
+    {
         rows.push(row(&mut random, &values[..count], &clean)?);
     }
     let patterns = Redactor::builder().patterns(Rules::builtin()).build();

@@ -113,10 +113,7 @@ pub(super) fn type_on(master: OwnedFd, ended: Arc<OwnedFd>) -> io::Result<JoinHa
 }
 
 /// Waits for something to read. False if there is nothing and the program has ended.
-fn is_readable(
-    source: BorrowedFd<'_>,
-    ended: Option<&OwnedFd>,
-) -> rustix::io::Result<bool> {
+fn is_readable(source: BorrowedFd<'_>, ended: Option<&OwnedFd>) -> rustix::io::Result<bool> {
     let Some(ended) = ended else {
         return Ok(true);
     };

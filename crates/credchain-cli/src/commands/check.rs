@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use credchain::{Credchain, Error, Kind, Name, Outcome, Resolution};
+use credchain::{Credchain, Error, Name, Outcome, Resolution};
 use serde::Serialize;
 
 use crate::app::{App, chosen};
@@ -27,7 +27,7 @@ pub(crate) struct Args {
     /// Also fail on warnings: empty, short or stale values
     #[arg(long)]
     strict: bool,
-    /// Ask every backend, never a cache
+    /// Ask every backend, never a cache; request tokens too
     #[arg(long)]
     online: bool,
     /// Check only these credentials
@@ -72,18 +72,35 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
     } else {
         chosen(&args.names, &declared, &credchain)?
     };
-    // A fresh process has no cache of its own: `--online` is what happens in any case.
+    let (tokens, names) = if args.online {
+        (Vec::new(), names)
+    } else {
+        names
+            .into_iter()
+            .partition(|name| is_token(&credchain, name))
+    };
+    // A fresh process has no cache of its own: values are asked for in any case.
     let mut resolutions = app.resolve(&credchain, &names)?;
     refuse(&credchain, &names, &mut resolutions);
-    let rows: Vec<Row> = names
+    let mut rows: Vec<Row> = names
         .iter()
         .zip(&resolutions)
         .map(|(name, resolution)| Row::new(&credchain, name, resolution))
         .collect();
-    let errors: Vec<Error> = resolutions
+    let mut errors: Vec<Error> = resolutions
         .into_iter()
         .filter_map(|r| r.result.err())
         .collect();
+    for name in &tokens {
+        match token_state(&credchain, name, app)? {
+            Ok(state) => rows.push(Row::token(name, state)),
+            Err(error) => {
+                rows.push(Row::failed(&credchain, name, &error, None));
+                errors.push(error);
+            }
+        }
+    }
+    rows.sort_by(|a, b| a.name.cmp(&b.name));
     let warned = rows.iter().any(|row| row.status == Status::Warning);
     let code = match (errors.is_empty(), args.strict && warned) {
         (false, _) => failure::kind(&errors).exit_code(),
@@ -100,6 +117,27 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
         print(&rows, &credchain, app)?;
     }
     Ok(ExitCode::from(code))
+}
+
+/// Whether it is a token, which is requested only when somebody wants it.
+fn is_token(credchain: &Credchain, name: &Name) -> bool {
+    cfg!(feature = "oauth2") && credchain.project().oauth2.contains_key(name)
+}
+
+/// What is known of a token without asking for it.
+#[cfg(feature = "oauth2")]
+fn token_state(
+    credchain: &Credchain,
+    name: &Name,
+    app: &App,
+) -> Result<Result<String, Error>, Failure> {
+    super::token::state(credchain, name, app)
+}
+
+#[cfg(not(feature = "oauth2"))]
+#[expect(clippy::unnecessary_wraps, reason = "the same face as with tokens")]
+fn token_state(_: &Credchain, _: &Name, _: &App) -> Result<Result<String, Error>, Failure> {
+    Ok(Ok(String::new()))
 }
 
 /// What resolves and must not be handed to a program is no more there than what does not resolve.
@@ -123,12 +161,12 @@ impl Row {
             .steps
             .last()
             .map(|step| step.link.to_string());
-        let row = |status, kind: Option<Kind>, fix, detail| Self {
+        let row = |status, detail| Self {
             name: name.to_string(),
             status,
             link: link.clone(),
-            kind: kind.map(Kind::as_str),
-            fix,
+            kind: None,
+            fix: None,
             detail,
         };
         match &resolution.result {
@@ -151,35 +189,47 @@ impl Row {
                     None
                 };
                 match warning {
-                    Some(text) => row(Status::Warning, None, None, Some(text.to_owned())),
-                    None if default => row(Status::Default, None, None, None),
-                    None => row(Status::Ok, None, None, None),
+                    Some(text) => row(Status::Warning, Some(text.to_owned())),
+                    None if default => row(Status::Default, None),
+                    None => row(Status::Ok, None),
                 }
             }
-            Err(error) => {
-                let missing = error.kind().is_miss();
-                let status = if missing {
-                    Status::Missing
-                } else {
-                    Status::Failed
-                };
-                let fix = match error.hint() {
-                    Some(hint) => Some(hint.to_owned()),
-                    None if missing => advice(credchain, name),
-                    None => Some(format!("`resolve explain {name}` shows every link")),
-                };
-                let link = error.link().map(ToString::to_string).filter(|_| !missing);
-                let row = row(
-                    status,
-                    Some(error.kind()),
-                    fix,
-                    Some(error.message().to_owned()),
-                );
-                Self {
-                    link: link.or(row.link.clone().filter(|_| !missing)),
-                    ..row
-                }
-            }
+            Err(error) => Self::failed(credchain, name, error, link),
+        }
+    }
+
+    /// One that cannot be resolved; `last` is the link that was asked last.
+    fn failed(credchain: &Credchain, name: &Name, error: &Error, last: Option<String>) -> Self {
+        let missing = error.kind().is_miss();
+        let fix = match error.hint() {
+            Some(hint) => Some(hint.to_owned()),
+            None if missing => advice(credchain, name),
+            None => Some(format!("`resolve explain {name}` shows every link")),
+        };
+        let link = error.link().map(ToString::to_string).or(last);
+        Self {
+            name: name.to_string(),
+            status: if missing {
+                Status::Missing
+            } else {
+                Status::Failed
+            },
+            link: link.filter(|_| !missing),
+            kind: Some(error.kind().as_str()),
+            fix,
+            detail: Some(error.message().to_owned()),
+        }
+    }
+
+    /// A token that was not asked for.
+    fn token(name: &Name, state: String) -> Self {
+        Self {
+            name: name.to_string(),
+            status: Status::Ok,
+            link: None,
+            kind: None,
+            fix: None,
+            detail: Some(state),
         }
     }
 }

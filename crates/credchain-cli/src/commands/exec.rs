@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use credchain::Credchain;
 use credchain::redact::{Options, Redactor};
+use credchain::{Credchain, Name, Secret};
 
 use super::redact::warn_of_unmasked;
 use crate::app::App;
@@ -80,6 +80,7 @@ fn mask(
     app: &App,
 ) -> Mask {
     let always = when == When::Always;
+    hide_environment(credchain, app);
     if always {
         let secret = injection
             .values()
@@ -95,6 +96,22 @@ fn mask(
         redactor,
         patterns_on_terminals: always,
         tells: !always && !app.output().is_quiet() && !in_ci(app),
+    }
+}
+
+/// Hides what the program inherits without having been given it: a declared credential that is not
+/// injected, and was not needed this time, such as a client's secret when there is a token.
+fn hide_environment(credchain: &Credchain, app: &App) {
+    let env = app.env();
+    let inherited = |name: &Name| {
+        Some(Secret::new(
+            env.get(&credchain.env_name(name))?.as_encoded_bytes(),
+        ))
+    };
+    for name in credchain.declared().unwrap_or_default() {
+        if let Some(value) = inherited(&name) {
+            credchain.hide(&name, &value);
+        }
     }
 }
 

@@ -47,11 +47,18 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
         output.json(&Document::new(&args.name, &secret))?;
         return Ok(ExitCode::SUCCESS);
     }
+    print(&secret, app)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a value as it is.
+pub(crate) fn print(secret: &Secret, app: &App) -> Result<(), Failure> {
+    let output = app.output();
     output.data(secret.expose())?;
     if std::io::stdout().is_terminal() && !secret.expose().ends_with(b"\n") {
         output.data(b"\n")?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn resolve(asked: &str, credchain: &Credchain, app: &App) -> Result<Secret, Failure> {

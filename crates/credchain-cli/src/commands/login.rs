@@ -1,4 +1,4 @@
-//! `resolve login LINK`, `resolve logout LINK`
+//! `resolve login NAME`, `resolve logout NAME`
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -22,22 +22,23 @@ const MAX_ANSWER: u64 = 64 << 10;
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     resolve login vault              asks for the password, without showing it\n  \
-    pass show vault | resolve login vault\n\n\
-    The token is kept where the link's `auth` says, else where the backend's own tool keeps it\n\
+    pass show vault | resolve login vault\n  \
+    resolve login crm                a token of `[oauth2.crm]`: on another device, or in a browser\n\n\
+    Vault's token is kept where the link's `auth` says, else where the backend's own tool keeps it\n\
     (`~/.vault-token`), so that what runs later needs no password.")]
 pub(crate) struct Args {
-    /// The link of the chain to log in to
-    #[arg(value_name = "LINK")]
-    link: LinkName,
+    /// The link of the chain to log in to, or the token of `[oauth2]` to log in for
+    #[arg(value_name = "NAME")]
+    name: String,
 }
 
 /// Arguments of `logout`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples:\n  resolve logout vault    revokes the token and deletes it")]
 pub(crate) struct LogoutArgs {
-    /// The link of the chain to log out of
-    #[arg(value_name = "LINK")]
-    link: LinkName,
+    /// The link of the chain to log out of, or the token of `[oauth2]`
+    #[arg(value_name = "NAME")]
+    name: String,
 }
 
 /// `login --json`, `logout --json`
@@ -53,7 +54,11 @@ struct Document {
 /// Asks, logs in, and says as whom and where the token is kept.
 pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
     let credchain = app.open()?;
-    let (link, login) = interactive(&credchain, &args.link)?;
+    #[cfg(feature = "oauth2")]
+    if let Some(token) = token(&credchain, &args.name) {
+        return super::token::log_in(&credchain, &token, app);
+    }
+    let (link, login) = interactive(&credchain, &args.name)?;
     let answer = answer(&login.question(), app)?;
     let cx = credchain.resolver().context();
     let done = app.wait(login.log_in(&answer, &cx))?;
@@ -77,7 +82,11 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
 /// Ends the login that is kept.
 pub(crate) fn log_out(args: &LogoutArgs, app: &App) -> Result<ExitCode, Failure> {
     let credchain = app.open()?;
-    let (link, login) = interactive(&credchain, &args.link)?;
+    #[cfg(feature = "oauth2")]
+    if let Some(token) = token(&credchain, &args.name) {
+        return super::token::log_out(&credchain, &token, app);
+    }
+    let (link, login) = interactive(&credchain, &args.name)?;
     let cx = credchain.resolver().context();
     let kept = app.wait(login.log_out(&cx))?;
     let kept = kept.map_err(|error| error.at(link.name().clone()))?;
@@ -103,10 +112,24 @@ pub(crate) fn log_out(args: &LogoutArgs, app: &App) -> Result<ExitCode, Failure>
     Ok(ExitCode::SUCCESS)
 }
 
+/// The token of this name. Links and tokens have one name space.
+#[cfg(feature = "oauth2")]
+fn token(credchain: &Credchain, name: &str) -> Option<credchain::Name> {
+    let name = name.parse().ok()?;
+    credchain
+        .project()
+        .oauth2
+        .contains_key(&name)
+        .then_some(name)
+}
+
 fn interactive<'a>(
     credchain: &'a Credchain,
-    name: &LinkName,
+    name: &str,
 ) -> Result<(&'a Link, &'a dyn Interactive), Failure> {
+    let name: &LinkName = &name
+        .parse()
+        .map_err(|error: credchain::NameError| Failure::usage(error.to_string()))?;
     let link = credchain.link(name)?;
     if let Some(untrusted) = credchain.verdict().link(name) {
         return Err(untrusted.error().into());

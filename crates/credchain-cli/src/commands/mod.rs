@@ -23,6 +23,8 @@ pub(crate) mod recipients;
 pub(crate) mod redact;
 pub(crate) mod scan;
 pub(crate) mod set;
+#[cfg(feature = "oauth2")]
+pub(crate) mod token;
 pub(crate) mod trust;
 
 use std::process::ExitCode;
@@ -43,6 +45,8 @@ pub(crate) fn run(command: Command, app: &App) -> Result<ExitCode, Failure> {
         Command::Delete(args) => delete::run(&args, app),
         Command::List(args) => list::run(&args, app),
         Command::Import(args) => import::run(&args, app),
+        #[cfg(feature = "oauth2")]
+        Command::Token(args) => token::run(&args, app),
         Command::Login(args) => login::run(&args, app),
         Command::Logout(args) => login::log_out(&args, app),
         Command::Copy(args) => copy::run(&args, app),

@@ -1,8 +1,9 @@
 //! `tls`: nobody on the way reads or changes what stores answer.
 
+use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use credchain::config::ProviderSpec;
+use credchain::config::{OAuth2Spec, ProviderSpec};
 use credchain::{Credchain, Setting, Shape, format_duration};
 
 use super::{Report, Site, certificate, tree};
@@ -24,21 +25,37 @@ pub(crate) fn look(site: &Site<'_>) -> Report {
     };
     let mut report = Report::default();
     for spec in project.project().providers.values() {
-        look_at(site, project, spec, &mut report);
-        authority(site, project, spec, &mut report);
+        provider(site, project, spec, &mut report);
     }
     for spec in project.project().oauth2.values() {
-        if is_plain(&spec.token_url) {
-            report.problem(
-                format!("`token_url` of `[oauth2.{}]` is plain HTTP", spec.name),
-                "an address with `https://`",
-            );
-        }
+        token(site, project, spec, &mut report);
     }
     report
 }
 
-fn look_at(site: &Site<'_>, project: &Credchain, spec: &ProviderSpec, report: &mut Report) {
+/// What a token is asked with.
+fn token(site: &Site<'_>, project: &Credchain, spec: &OAuth2Spec, report: &mut Report) {
+    for (key, url) in [
+        ("token_url", &spec.token_url),
+        ("issuer", &spec.issuer),
+        ("device_url", &spec.device_url),
+        ("authorization_url", &spec.authorization_url),
+        ("revocation_url", &spec.revocation_url),
+    ] {
+        if url.as_deref().is_some_and(is_plain) {
+            report.problem(
+                format!("`{key}` of `[oauth2.{}]` is plain HTTP", spec.name),
+                format!("an address with `https://` in `[oauth2.{}]`", spec.name),
+            );
+        }
+    }
+    if let Some(ca) = &spec.ca {
+        authority(site, project, &project.project().base().join(ca), report);
+    }
+}
+
+/// What a store is asked with.
+fn provider(site: &Site<'_>, project: &Credchain, spec: &ProviderSpec, report: &mut Report) {
     let link = &spec.name;
     let on = |key| spec.settings.bool(key).ok().flatten() == Some(true);
     if on("skip_verify") {
@@ -48,6 +65,11 @@ fn look_at(site: &Site<'_>, project: &Credchain, spec: &ProviderSpec, report: &m
                 "`ca` in `[providers.{link}]` with the server's authority, and no `skip_verify`"
             ),
         );
+    }
+    if let Some(ca) = spec.settings.text("ca").ok().flatten() {
+        let of_providers = project.project().for_providers();
+        let path = of_providers.base().join(of_providers.expand(ca));
+        authority(site, project, &path, report);
     }
     let https = || format!("an address with `https://` in `[providers.{link}]`");
     let settings = project.registry().get(&spec.type_name);
@@ -78,21 +100,14 @@ fn look_at(site: &Site<'_>, project: &Credchain, spec: &ProviderSpec, report: &m
 }
 
 /// Whether the certificates that a server's must come from have ended, or soon will.
-fn authority(site: &Site<'_>, project: &Credchain, spec: &ProviderSpec, report: &mut Report) {
-    let Some(named) = spec.settings.text("ca").ok().flatten() else {
-        return;
-    };
-    let project_of_providers = project.project().for_providers();
-    let path = project_of_providers
-        .base()
-        .join(project_of_providers.expand(named));
-    let text = tree::text(&path, LARGEST);
+fn authority(site: &Site<'_>, project: &Credchain, path: &Path, report: &mut Report) {
+    let text = tree::text(path, LARGEST);
     let Some(end) = text.and_then(|text| certificate::last_end(&text)) else {
         return;
     };
     let now = project.resolver().context().clock().now();
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let shown = site.shown(&path);
+    let shown = site.shown(path);
     let problem = match end.checked_sub(now) {
         None => format!("the authority in `{shown}` has ended"),
         Some(left) if left < SOON => {
@@ -101,10 +116,7 @@ fn authority(site: &Site<'_>, project: &Credchain, spec: &ProviderSpec, report: 
         }
         Some(_) => return,
     };
-    report.problem(
-        problem,
-        format!("a new certificate in {}", site.word(&path)),
-    );
+    report.problem(problem, format!("a new certificate in {}", site.word(path)));
 }
 
 fn is_url(setting: &Setting) -> bool {

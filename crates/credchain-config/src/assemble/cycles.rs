@@ -9,7 +9,7 @@ use figment::value::Value;
 use super::Assembly;
 use super::credentials::{inside, name_in};
 use crate::diagnostic::Diagnostic;
-use crate::model::Project;
+use crate::model::{OAuth2Spec, Project};
 use crate::source::Place;
 use crate::suggest::suggestion;
 
@@ -135,21 +135,29 @@ fn parts<'a>(project: &'a Project, name: &Name) -> Vec<&'a Name> {
         .credentials
         .get(name)
         .and_then(|spec| spec.template.as_ref());
-    let token = project
-        .oauth2
-        .get(name)
-        .and_then(|token| token.client_secret.as_ref());
+    let token = project.oauth2.get(name);
     template
         .iter()
         .flat_map(|template| template.names())
-        .chain(token)
+        .chain(token.into_iter().flat_map(OAuth2Spec::needs))
         .collect()
+}
+
+/// The key of a token that names this credential.
+fn login_key(cx: &Assembly<'_>, token: &Name, needed: &Name) -> &'static str {
+    let token = cx.project.oauth2.get(token);
+    let refresh = token.is_some_and(|token| token.refresh_token.as_ref() == Some(needed));
+    if refresh {
+        "refresh_token"
+    } else {
+        "client_secret"
+    }
 }
 
 fn report_cycle(cx: &mut Assembly<'_>, cycle: &[Name]) {
     let first = cycle[0].as_str();
     let (table, key) = if cx.project.oauth2.contains_key(&cycle[0]) {
-        ("oauth2", "client_secret")
+        ("oauth2", login_key(cx, &cycle[0], &cycle[1]))
     } else {
         ("credentials", "template")
     };
@@ -213,10 +221,7 @@ impl<'a> Reachable<'a> {
 
     fn can(&self, name: &Name) -> bool {
         if let Some(token) = self.project.oauth2.get(name) {
-            return token
-                .client_secret
-                .as_ref()
-                .is_none_or(|secret| self.has(secret));
+            return token.needs().all(|secret| self.has(secret));
         }
         let Some(spec) = self.project.credentials.get(name) else {
             return true;
@@ -240,12 +245,7 @@ fn involved(project: &Project) -> BTreeSet<&Name> {
         .values()
         .flat_map(|one| &one.needs)
         .collect();
-    open.extend(
-        project
-            .oauth2
-            .values()
-            .filter_map(|one| one.client_secret.as_ref()),
-    );
+    open.extend(project.oauth2.values().flat_map(OAuth2Spec::needs));
     while let Some(name) = open.pop() {
         if project.declares(name) && found.insert(name) {
             open.extend(parts(project, name));
