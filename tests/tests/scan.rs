@@ -40,7 +40,7 @@ impl Site {
     fn new() -> Self {
         let site = Self {
             project: Project::new(),
-            value: fresh_secret("key"),
+            value: fresh_secret("value"),
         };
         site.git(&["init", "-q", "-b", "main"]);
         site.project.write("credchain.toml", CONFIG);

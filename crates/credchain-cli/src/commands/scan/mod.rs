@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use credchain::is_own_secret;
-use credchain::scan::{Baseline, BaselineKey, Error, ErrorKind, Report, Scan};
+use credchain::scan::{Baseline, BaselineKey, Error, ErrorKind, Scan};
 
 use self::known::Known;
 use crate::app::App;
@@ -86,16 +86,17 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
         .known(&known.redactor)
         .allow(args.allow.iter().cloned())
         .withhold(own_secrets(app));
-    if let Some(baseline) = baseline(args)? {
-        scan = scan.baseline(baseline);
+    let baseline = baseline(args)?;
+    if let Some(baseline) = &baseline {
+        scan = scan.baseline(baseline.clone());
     }
     let scan = with_source(scan, args)?;
     let progress = app.progress();
     let report = progress.of_bytes("scanning", |tell| scan.run(&|now| tell(now.bytes, now.of)));
     let report = report.map_err(|error| failed(&error))?;
     report::warn(&report, app);
-    if let Some(path) = &args.write_baseline {
-        accept(path, &report, app)?;
+    if let (Some(path), Some(baseline)) = (&args.write_baseline, &baseline) {
+        accept(path, &baseline.with_findings(&report.findings), app)?;
         return Ok(ExitCode::SUCCESS);
     }
     if args.sarif {
@@ -163,14 +164,7 @@ fn baseline(args: &Args) -> Result<Option<Baseline>, Failure> {
     }
 }
 
-fn accept(path: &Path, report: &Report, app: &App) -> Result<(), Failure> {
-    let key = credchain::random_bytes::<{ size_of::<BaselineKey>() }>()?;
-    let before = match files::replaceable(path)? {
-        Some(_) => Baseline::from_json(&files::read(path, BASELINE_LIMIT)?)
-            .map_err(|error| failed(&error))?,
-        None => Baseline::new(&key),
-    };
-    let baseline = before.with_findings(&report.findings);
+fn accept(path: &Path, baseline: &Baseline, app: &App) -> Result<(), Failure> {
     files::replace(path, baseline.to_json().as_bytes(), Mode::Shared)?;
     app.output().note(&format!(
         "accepted {} in `{}`: `--baseline` reports only what is new",
