@@ -8,6 +8,7 @@ use credchain_core::{Context, Error, Kind, Secret};
 use crate::answer::Granted;
 use crate::ask::{Asker, JWT_BEARER, Uses, line};
 use crate::config::Grant;
+use crate::discovery::Places;
 use crate::error::{Failed, Failure};
 use crate::flight::Answer;
 use crate::form::Form;
@@ -29,6 +30,14 @@ pub(crate) struct Held {
     pub(crate) turn: Box<dyn Turn>,
     pub(crate) record: Record,
     unsaved: bool,
+}
+
+/// What a request needs.
+struct Prepared {
+    http: Http,
+    places: Places,
+    /// The refresh token to send, if one is sent.
+    refresh: Option<Secret>,
 }
 
 /// One renewal.
@@ -95,14 +104,18 @@ impl<'a> Renewal<'a> {
         }
         // Others wait for this turn.
         let cx = self.cx.clone().with_timeout(PATIENCE);
-        let refresh = self.refresh_token(&mut held.record, &cx).await?;
-        let http = Http::new(self.shared.settings.ca.as_deref())?;
-        let places = self.shared.places(&http, &cx).await?;
-        if let Some(token) = &refresh {
-            // Before it is sent, so that a crash in between is noticed.
-            held.record.intend(token, cx.clock().now());
-            held.turn.save(&held.record).await?;
-        }
+        let Prepared {
+            http,
+            places,
+            refresh,
+        } = match self.prepare(&mut held, &cx).await {
+            Ok(prepared) => prepared,
+            Err(failed) => {
+                // What is still to be written is not to be lost for this.
+                *self.shared.unsaved() = Some(held).filter(|held| held.unsaved);
+                return Err(failed);
+            }
+        };
         let asker = Asker {
             settings: &self.shared.settings,
             credentials: &*self.shared.credentials,
@@ -121,6 +134,23 @@ impl<'a> Renewal<'a> {
                 Err(failed)
             }
         }
+    }
+
+    /// Everything that comes before a request.
+    async fn prepare(&self, held: &mut Held, cx: &Context) -> Result<Prepared, Failed> {
+        let refresh = self.refresh_token(&mut held.record, cx).await?;
+        let http = Http::new(self.shared.settings.ca.as_deref())?;
+        let places = self.shared.places(&http, cx).await?;
+        if let Some(token) = &refresh {
+            // Before it is sent, so that a crash in between is noticed.
+            held.record.intend(token, cx.clock().now());
+            held.turn.save(&held.record).await?;
+        }
+        Ok(Prepared {
+            http,
+            places,
+            refresh,
+        })
     }
 
     /// The refresh token to send; nothing if the client asks for itself.

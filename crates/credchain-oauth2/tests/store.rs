@@ -181,9 +181,12 @@ async fn a_token_that_cannot_be_kept_is_good_all_the_same_and_is_kept_when_it_ca
     let new = || TokenSource::new(login.clone(), credentials(), directory(&home)).unwrap();
     let source = new();
     assert_eq!(text(&source.token(&cx).await.unwrap()), access_token(1));
+    clock.advance(Duration::from_hours(1));
+    // Nothing is sent that could not be noted first, and nothing is lost for that.
+    let error = source.token(&cx).await.unwrap_err();
+    assert_eq!((error.kind(), server.count()), (Kind::Misconfigured, 1));
     fs::remove_file(&tokens).unwrap();
     fs::rename(&away, &tokens).unwrap();
-    clock.advance(Duration::from_hours(1));
     assert_eq!(text(&source.token(&cx).await.unwrap()), access_token(2));
     assert_eq!(text(&new().token(&cx).await.unwrap()), access_token(2));
     assert_eq!(server.count(), 2);

@@ -223,3 +223,102 @@ impl fmt::Debug for Record {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Failure;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    fn now() -> SystemTime {
+        UNIX_EPOCH + Duration::from_hours(490_896)
+    }
+
+    /// A record whose refresh token was sent a moment ago.
+    fn sent(rotates: Option<bool>) -> (Record, Secret) {
+        let mut record = Record::default();
+        assert!(record.begin_with(b"seed"));
+        record.rotates = rotates;
+        let token = record.sendable(Reuse::Observed, now()).unwrap();
+        record.intend(&token, now());
+        (record, token)
+    }
+
+    #[test]
+    fn a_second_use_follows_from_what_is_known_of_the_server() {
+        let within = |leeway| Reuse::Within(leeway);
+        for (rotates, reuse, later, allowed) in [
+            (None, Reuse::Observed, MINUTE, false),
+            (Some(true), Reuse::Observed, MINUTE, false),
+            (Some(false), Reuse::Observed, MINUTE, true),
+            (Some(true), Reuse::Accept, MINUTE, true),
+            (Some(true), within(MINUTE), Duration::from_secs(54), true),
+            (Some(true), within(MINUTE), Duration::from_secs(55), false),
+        ] {
+            let (record, token) = sent(rotates);
+            match record.sendable(reuse, now() + later) {
+                Ok(again) => assert!(allowed && again.same_value(&token), "{reuse:?}"),
+                Err(need) => assert!(!allowed && need == Need::Lost, "{reuse:?}"),
+            }
+        }
+        let (record, _) = sent(None);
+        let set_back = record.sendable(within(MINUTE), now() - MINUTE);
+        assert_eq!(set_back.unwrap_err(), Need::Lost);
+    }
+
+    #[test]
+    fn an_intent_ends_only_when_nothing_can_have_been_used_up() {
+        let refused = |code: &str| Failure::Refused(code.to_owned(), 400);
+        for (failure, lasts) in [
+            (Failure::Unreachable, false),
+            (Failure::Certificate, false),
+            (Failure::Status(500), false),
+            (refused("invalid_client"), false),
+            (Failure::Late, true),
+            (Failure::Lost, true),
+            (Failure::Unreadable, true),
+            (Failure::TooLarge, true),
+            (Failure::BadToken, true),
+            (Failure::Status(302), true),
+            (Failure::Status(504), true),
+        ] {
+            let (mut record, _) = sent(None);
+            record.fail(&failure.clone().into());
+            let again = record.sendable(Reuse::Observed, now());
+            assert_eq!(again.is_err(), lasts, "{failure:?}");
+        }
+        let (mut record, _) = sent(None);
+        record.fail(&refused("invalid_grant").into());
+        assert_eq!(
+            record.sendable(Reuse::Accept, now()).unwrap_err(),
+            Need::Over
+        );
+    }
+
+    #[test]
+    fn a_second_attempt_does_not_make_the_first_one_younger() {
+        let (mut record, token) = sent(None);
+        record.intend(&token, now() + MINUTE);
+        let again = record.sendable(Reuse::Within(MINUTE), now() + MINUTE);
+        assert_eq!(again.unwrap_err(), Need::Lost);
+    }
+
+    #[test]
+    fn what_was_written_is_read_and_what_a_later_release_adds_is_left_out() {
+        let (record, token) = sent(Some(true));
+        let json = record.encode();
+        let text = std::str::from_utf8(&json).unwrap();
+        let later = text.replacen('{', "{\"more\": [1], ", 1);
+        let read = Record::decode(later.as_bytes()).unwrap();
+        assert!(read.refresh_token().unwrap().same_value(&token));
+        assert_eq!(read.rotates, Some(true));
+        assert!(Record::decode(b"{\"generation\": -1}").is_none());
+    }
+
+    #[test]
+    fn debug_shows_no_token() {
+        let (record, _) = sent(None);
+        assert!(!format!("{record:?}").contains("seed"));
+    }
+}
