@@ -6,24 +6,39 @@ use crate::error::{Error, ErrorKind};
 
 const MARK: &[u8] = b"credchain:allow";
 
-/// Whether a line says that a finding of a rule in it is none: `credchain:allow` alone, or followed
-/// by names of rules.
-pub(crate) fn comment_allows(line: &[u8], rule: &str) -> bool {
-    memchr::memmem::find_iter(line, MARK).any(|at| {
-        let rest = line.get(at + MARK.len()..).unwrap_or_default();
+/// A comment that allows findings in its line.
+#[derive(Debug)]
+pub(crate) struct Comment {
+    /// The rules that it is about; all of them if it names none.
+    rules: Vec<String>,
+}
+
+impl Comment {
+    /// The comments in a line: `credchain:allow` alone, or followed by names of rules.
+    pub(crate) fn all_in(line: &[u8]) -> Vec<Self> {
+        memchr::memmem::find_iter(line, MARK)
+            .map(|at| Self::of(line.get(at + MARK.len()..).unwrap_or_default()))
+            .collect()
+    }
+
+    fn of(rest: &[u8]) -> Self {
         let is_list = |byte: &u8| {
             byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-, \t".contains(byte)
         };
         let list: Vec<u8> = rest.iter().copied().take_while(is_list).collect();
         let list = String::from_utf8_lossy(&list);
+        let words = list.split([' ', '\t', ',']).filter(|word| !word.is_empty());
         // `-->` ends a comment in HTML and `--` begins a reason: neither is a name.
-        let mut names = list
-            .split([' ', '\t', ','])
-            .filter(|word| !word.is_empty())
-            .take_while(|word| !word.starts_with('-'))
-            .peekable();
-        names.peek().is_none() || names.any(|name| name == rule)
-    })
+        let names = words.take_while(|word| !word.starts_with('-'));
+        Self {
+            rules: names.map(str::to_owned).collect(),
+        }
+    }
+
+    /// Whether it allows what a rule finds.
+    pub(crate) fn allows(&self, rule: &str) -> bool {
+        self.rules.is_empty() || self.rules.iter().any(|name| name == rule)
+    }
 }
 
 /// Paths that are not scanned, as patterns in the syntax of `.gitignore`.
@@ -79,11 +94,9 @@ mod tests {
             ("# credchain: allow", false),
             ("", false),
         ] {
-            assert_eq!(
-                comment_allows(line.as_bytes(), "generic-secret"),
-                allowed,
-                "{line}"
-            );
+            let comments = Comment::all_in(line.as_bytes());
+            let allows = comments.iter().any(|one| one.allows("generic-secret"));
+            assert_eq!(allows, allowed, "{line}");
         }
     }
 

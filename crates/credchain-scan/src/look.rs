@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use credchain_redact::Redactor;
 
-use crate::allow::comment_allows;
 use crate::notebook::{self, Notebook};
 use crate::report::{Cell, Finding, KNOWN_VALUE, Skipped};
 use crate::scan::{Apart, Settings, descriptions};
-use crate::snippet::{Lines, column, line_around, snippet};
+use crate::snippet::{Cursor, snippet};
 use crate::source::{Oid, Place};
 
 /// A text with a NUL in so many of its first bytes is none for rules, as for git.
@@ -60,6 +59,7 @@ struct Page<'a> {
     place: &'a Place,
     text: &'a [u8],
     secrets: &'a [Range<usize>],
+    cursor: Cursor<'a>,
 }
 
 impl<'a> Looker<'a> {
@@ -95,15 +95,9 @@ impl<'a> Looker<'a> {
             return seen;
         }
         let secrets: Vec<_> = hits.iter().map(|hit| hit.secret.clone()).collect();
-        let page = Page {
-            place,
-            text,
-            secrets: &secrets,
-        };
-        let mut lines = Lines::new(text);
+        let mut page = Page::new(place, text, &secrets);
         for hit in hits {
-            let line = lines.number(hit.secret.start);
-            self.tell(&page, hit, |_| (line, None), &mut seen);
+            self.tell(&mut page, hit, |line, _| (line, None), &mut seen);
         }
         seen
     }
@@ -114,16 +108,11 @@ impl<'a> Looker<'a> {
             let text = one.text.as_bytes();
             let hits = self.hits(text, false);
             let secrets: Vec<_> = hits.iter().map(|hit| hit.secret.clone()).collect();
-            let page = Page {
-                place,
-                text,
-                secrets: &secrets,
-            };
-            let mut lines = Lines::new(text);
+            let mut page = Page::new(place, text, &secrets);
             for hit in hits {
-                let cell = cell(one, lines.number(hit.secret.start));
-                let in_file = |at| (file_lines.number(one.in_file(at)), Some(cell));
-                self.tell(&page, hit, in_file, seen);
+                let mut in_file =
+                    |line, at| (file_lines.number(one.in_file(at)), Some(cell(one, line)));
+                self.tell(&mut page, hit, &mut in_file, seen);
             }
         }
     }
@@ -162,14 +151,14 @@ impl<'a> Looker<'a> {
     /// Adds a finding, unless a comment or the baseline speaks for it.
     fn tell(
         &self,
-        page: &Page<'_>,
+        page: &mut Page<'_>,
         hit: Hit,
-        locate: impl FnOnce(usize) -> (u64, Option<Cell>),
+        locate: impl FnOnce(u64, usize) -> (u64, Option<Cell>),
         seen: &mut Seen,
     ) {
         let (text, place) = (page.text, page.place);
-        let line = line_around(text, hit.secret.start);
-        if comment_allows(text.get(line.clone()).unwrap_or_default(), &hit.rule) {
+        page.cursor.go_to(hit.secret.start);
+        if page.cursor.allows(&hit.rule) {
             seen.allowed += 1;
             return;
         }
@@ -186,15 +175,15 @@ impl<'a> Looker<'a> {
             Some(description) => description.clone(),
             None => self.about_known.clone(),
         };
-        let column = column(text, &line, hit.secret.start);
-        let (number, cell) = locate(hit.secret.start);
+        let (number, cell) = locate(page.cursor.number(), hit.secret.start);
+        let line = page.cursor.line();
         let finding = Finding {
             description,
             credential: hit.credential,
             path: place.path.clone(),
             path_from_root: place.path_from_root.clone(),
             line: number,
-            column,
+            column: page.cursor.column(),
             cell,
             commit: None,
             snippet: snippet(text, &line, &hit.secret, page.secrets, &self.cleaner),
@@ -237,10 +226,24 @@ impl<'a> FileLines<'a> {
     }
 }
 
+impl<'a> Page<'a> {
+    fn new(place: &'a Place, text: &'a [u8], secrets: &'a [Range<usize>]) -> Self {
+        Self {
+            place,
+            text,
+            secrets,
+            cursor: Cursor::new(text),
+        }
+    }
+}
+
 impl Notebook {
     fn covers(&self, secret: &Range<usize>) -> bool {
-        let mut all = self.covered.iter();
-        all.any(|range| range.start < secret.end && secret.start < range.end)
+        let covered = &self.covered;
+        let first = covered.partition_point(|range| range.end <= secret.start);
+        covered
+            .get(first)
+            .is_some_and(|range| range.start < secret.end)
     }
 }
 

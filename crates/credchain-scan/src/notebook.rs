@@ -13,7 +13,7 @@ use crate::report::Part;
 #[derive(Default)]
 pub(crate) struct Notebook {
     pub(crate) texts: Vec<Text>,
-    /// The bytes of the file that the texts were made of, and pictures, which are no text.
+    /// The bytes of the file that the texts were made of, and pictures, which are no text; in order.
     pub(crate) covered: Vec<Range<usize>>,
 }
 
@@ -76,6 +76,7 @@ impl Notebook {
                 }
             }
         }
+        notebook.covered.sort_unstable_by_key(|range| range.start);
         Some(notebook)
     }
 

@@ -4,55 +4,87 @@ use std::ops::Range;
 
 use credchain_redact::Redactor;
 
+use crate::allow::Comment;
+
 /// How much is shown before and after a secret.
 const BEFORE: usize = 48;
 const AFTER: usize = 32;
 
-/// Where lines begin, asked for places in ascending order.
-pub(crate) struct Lines<'a> {
+/// A place in a text that moves forward only, so that a line of any length with any number of
+/// findings is looked at once.
+pub(crate) struct Cursor<'a> {
     text: &'a [u8],
     at: usize,
     number: u64,
+    line: Range<usize>,
+    /// How many characters of the line stand before the place.
+    characters: u64,
+    comments: Option<Vec<Comment>>,
 }
 
-impl<'a> Lines<'a> {
+impl<'a> Cursor<'a> {
+    /// The beginning of a text.
     pub(crate) fn new(text: &'a [u8]) -> Self {
         Self {
             text,
             at: 0,
             number: 1,
+            line: line_around(text, 0),
+            characters: 0,
+            comments: None,
         }
     }
 
-    /// The number of the line that a byte is in; no smaller than asked for before.
-    pub(crate) fn number(&mut self, at: usize) -> u64 {
-        let between = self.text.get(self.at..at).unwrap_or_default();
-        self.number += memchr::memchr_iter(b'\n', between).count() as u64;
-        self.at = self.at.max(at);
+    /// Goes to a byte that is no earlier.
+    pub(crate) fn go_to(&mut self, at: usize) {
+        let between = |from, to| self.text.get(from..to).unwrap_or_default();
+        if at > self.line.end {
+            let passed = memchr::memchr_iter(b'\n', between(self.line.end, at)).count();
+            self.number += passed as u64;
+            self.line = line_around(self.text, at);
+            (self.at, self.characters, self.comments) = (self.line.start, 0, None);
+        }
+        // What continues a character in UTF-8 is no character.
+        let begins = |byte: &&u8| **byte & 0xc0 != 0x80;
+        self.characters += between(self.at, at).iter().filter(begins).count() as u64;
+        self.at = at;
+    }
+
+    /// The line's number, from 1.
+    pub(crate) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Which character of the line it is, from 1.
+    pub(crate) fn column(&self) -> u64 {
+        self.characters + 1
+    }
+
+    /// The bytes of the line, without its end.
+    pub(crate) fn line(&self) -> Range<usize> {
+        self.line.clone()
+    }
+
+    /// Whether a comment in the line allows what a rule finds.
+    pub(crate) fn allows(&mut self, rule: &str) -> bool {
+        let line = self.text.get(self.line.clone()).unwrap_or_default();
+        let comments = self.comments.get_or_insert_with(|| Comment::all_in(line));
+        comments.iter().any(|comment| comment.allows(rule))
     }
 }
 
 /// The bytes of the line that a byte is in, without its end.
-pub(crate) fn line_around(text: &[u8], at: usize) -> Range<usize> {
+fn line_around(text: &[u8], at: usize) -> Range<usize> {
     let before = text.get(..at).unwrap_or_default();
     let start = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
     let after = text.get(at..).unwrap_or_default();
     let end = memchr::memchr(b'\n', after).map_or(text.len(), |length| at + length);
-    let has_return = end > start && text.get(end - 1) == Some(&b'\r');
+    let has_return = end > at && text.get(end - 1) == Some(&b'\r');
     start..end - usize::from(has_return)
 }
 
-/// How many characters of a line stand before a byte, and one.
-pub(crate) fn column(text: &[u8], line: &Range<usize>, at: usize) -> u64 {
-    let before = text.get(line.start..at).unwrap_or_default();
-    // What continues a character in UTF-8 is no character.
-    let continues = |byte: &&u8| **byte & 0xc0 != 0x80;
-    before.iter().filter(continues).count() as u64 + 1
-}
-
 /// What stands around a secret in its line, in which each of `secrets`, and whatever a log would
-/// hide, is `***`.
+/// hide, is `***`. The secrets are in order and share no byte.
 pub(crate) fn snippet(
     text: &[u8],
     line: &Range<usize>,
@@ -64,17 +96,12 @@ pub(crate) fn snippet(
     let end = line.end.min(secret.end.saturating_add(AFTER)).max(start);
     let mut masked = Vec::new();
     let mut shown = start;
-    for other in secrets {
-        if other.end <= start || other.start >= end {
-            continue;
-        }
-        if other.start > shown {
-            masked.extend_from_slice(text.get(shown..other.start).unwrap_or_default());
-        }
-        if other.start >= shown || shown == start {
-            masked.extend_from_slice(b"***");
-        }
-        shown = shown.max(other.end.min(end));
+    let first = secrets.partition_point(|other| other.end <= start);
+    let here = secrets.get(first..).unwrap_or_default().iter();
+    for other in here.take_while(|other| other.start < end) {
+        masked.extend_from_slice(text.get(shown..other.start).unwrap_or_default());
+        masked.extend_from_slice(b"***");
+        shown = other.end.min(end);
     }
     masked.extend_from_slice(text.get(shown..end).unwrap_or_default());
     let clean = redactor.redact(&masked);
@@ -91,16 +118,23 @@ mod tests {
 
     #[test]
     fn places_are_counted_in_lines_and_characters() {
-        let text = "a\nbä c\r\nd".as_bytes();
-        let mut lines = Lines::new(text);
-        assert_eq!(
-            (lines.number(0), lines.number(6), lines.number(9)),
-            (1, 2, 3)
-        );
-        let line = line_around(text, 6);
-        assert_eq!(&text[line.clone()], "bä c".as_bytes());
-        assert_eq!(column(text, &line, 6), 4);
-        assert_eq!(line_around(b"", 0), 0..0);
+        let text = "a\nbä c\r\nd credchain:allow x-1\n".as_bytes();
+        let mut cursor = Cursor::new(text);
+        let mut at = |at| {
+            cursor.go_to(at);
+            (
+                cursor.number(),
+                cursor.column(),
+                cursor.line(),
+                cursor.allows("x-1"),
+            )
+        };
+        assert_eq!(at(0), (1, 1, 0..1, false));
+        assert_eq!(at(2), (2, 1, 2..7, false));
+        assert_eq!(at(6), (2, 4, 2..7, false));
+        assert_eq!(at(9), (3, 1, 9..30, true));
+        assert_eq!(at(10), (3, 2, 9..30, true));
+        assert_eq!(Cursor::new(b"").line(), 0..0);
     }
 
     #[test]

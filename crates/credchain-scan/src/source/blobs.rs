@@ -122,8 +122,10 @@ pub(crate) fn scan(run: &Run<'_>, git: &Git<'_>, blobs: &[Blob], all: &mut Seen)
         reason: SkipReason::TooLarge,
     }));
     run.expect(fit.iter().map(|blob| blob.size).sum());
-    let chunks: Vec<&[&Blob]> = fit.chunks(CHUNK).collect();
     let threads = run.settings.threads;
+    // A few chunks for each thread, so that all end at about the same time.
+    let chunk = fit.len().div_ceil(4 * threads).clamp(1, CHUNK);
+    let chunks: Vec<&[&Blob]> = fit.chunks(chunk).collect();
     for seen in pool::each(threads, &chunks, Reader::default, |reader, chunk| {
         look(run, git, reader, chunk)
     }) {
