@@ -460,6 +460,18 @@ impl Settings {
         }
     }
 
+    /// Whether no address is encrypted, whatever the server says of itself.
+    pub(crate) fn is_plain(&self) -> bool {
+        let Addresses {
+            token,
+            device,
+            authorization: _,
+            revocation,
+        } = &self.addresses;
+        let mut asked = [token, device, revocation].into_iter().flatten();
+        self.issuer.is_none() && asked.all(|url| url.scheme() == "http")
+    }
+
     /// The host that is asked, for messages.
     pub(crate) fn host(&self) -> String {
         let issuer = self.issuer.as_deref().and_then(|url| Url::parse(url).ok());

@@ -124,12 +124,12 @@ impl Failure {
         )
     }
 
-    /// Whether the server itself has said no, so that nothing was used up either. Who ran out of
-    /// patience cannot say so.
+    /// Whether the server itself has said no, or to ask elsewhere, so that nothing was used up
+    /// either. Who ran out of patience cannot say so.
     pub(crate) fn was_refused(&self) -> bool {
         match self {
             Self::Refused(..) => true,
-            Self::Status(status) => *status >= 400 && !matches!(status, 408 | 504),
+            Self::Status(status) => *status >= 300 && !matches!(status, 408 | 504),
             _ => false,
         }
     }

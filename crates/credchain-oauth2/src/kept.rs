@@ -11,7 +11,6 @@ use crate::aside::aside;
 use crate::ask::Asker;
 use crate::error::Failed;
 use crate::form::Form;
-use crate::http::Http;
 use crate::life::Moment;
 use crate::renew::Renewal;
 use crate::source::{Shared, TokenSource, lost};
@@ -98,7 +97,7 @@ impl TokenSource {
 
 /// The refresh token first, with which the server may revoke all that came of it.
 async fn revoke(shared: &Shared, record: &Record, cx: &Context) -> Result<bool, Failed> {
-    let http = Http::new(shared.settings.ca.as_deref())?;
+    let http = shared.http()?;
     let places = shared.places(&http, cx).await?;
     let Some(place) = &places.revocation else {
         return Ok(false);

@@ -139,7 +139,7 @@ impl<'a> Renewal<'a> {
     /// Everything that comes before a request.
     async fn prepare(&self, held: &mut Held, cx: &Context) -> Result<Prepared, Failed> {
         let refresh = self.refresh_token(&mut held.record, cx).await?;
-        let http = Http::new(self.shared.settings.ca.as_deref())?;
+        let http = self.shared.http()?;
         let places = self.shared.places(&http, cx).await?;
         if let Some(token) = &refresh {
             // Before it is sent, so that a crash in between is noticed.

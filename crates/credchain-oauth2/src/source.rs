@@ -169,6 +169,10 @@ impl Shared {
         });
     }
 
+    pub(crate) fn http(&self) -> Result<Http> {
+        Http::new(self.settings.ca.as_deref(), self.settings.is_plain())
+    }
+
     /// Where the server is asked.
     pub(crate) async fn places(&self, http: &Http, cx: &Context) -> Result<Places, Failed> {
         if let Some(places) = Places::given(&self.settings) {

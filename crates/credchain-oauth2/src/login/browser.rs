@@ -39,7 +39,7 @@ impl Login<'_> {
         self.show.show(&step)?;
         let redirect = loopback.redirect();
         let work = async move {
-            let arrived = loopback.wait(state.as_bytes()).await?;
+            let arrived = loopback.wait(state.as_bytes()).await;
             let code = self.check(arrived)?;
             let form = || {
                 Form::new("authorization_code")

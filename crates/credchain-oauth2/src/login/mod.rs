@@ -17,7 +17,6 @@ use crate::ask::Asker;
 use crate::config::Grant;
 use crate::error::{Failed, Failure, Need};
 use crate::flight::Answer;
-use crate::http::Http;
 use crate::renew::{Held, Renewal};
 use crate::source::{Shared, TokenSource, lost};
 use crate::token::Token;
@@ -108,7 +107,7 @@ async fn log_in(shared: &Shared, show: &dyn Show, cx: &Context) -> Answer {
     {
         return Ok(token);
     }
-    let http = Http::new(shared.settings.ca.as_deref())?;
+    let http = shared.http()?;
     let places = shared.places(&http, cx).await?;
     let login = Login {
         asker: Asker {

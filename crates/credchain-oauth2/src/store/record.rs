@@ -280,7 +280,7 @@ mod tests {
             (Failure::Unreadable, true),
             (Failure::TooLarge, true),
             (Failure::BadToken, true),
-            (Failure::Status(302), true),
+            (Failure::Status(302), false),
             (Failure::Status(504), true),
         ] {
             let (mut record, _) = sent(None);
