@@ -150,25 +150,24 @@ fn token_link(
         return link(Arc::new(Refusing::new(untrusted.error())) as Arc<dyn Provider>);
     }
     #[cfg(feature = "oauth2")]
-    {
+    let made = {
         let credentials = builder.source_for(token_link_name(spec)?);
-        let home = loaded.project.state_home.as_deref();
-        match tokens::source(spec, credentials, home) {
-            Ok(source) => {
-                tokens.insert(spec.name.clone(), source.clone());
-                let provider = Arc::new(TokenProvider::new(source));
-                // It remembers, repeats and shares requests itself.
-                return link(layers::wrap(provider, &LayerSettings::local()));
-            }
-            Err(error) => return link(Arc::new(Refusing::new(error))),
-        }
-    }
+        tokens::source(spec, credentials, loaded.project.state_home.as_deref()).map(|source| {
+            tokens.insert(spec.name.clone(), source.clone());
+            // It remembers, repeats and shares requests itself.
+            layers::wrap(
+                Arc::new(TokenProvider::new(source)),
+                &LayerSettings::local(),
+            )
+        })
+    };
     #[cfg(not(feature = "oauth2"))]
-    {
+    let made: Result<Arc<dyn Provider>> = {
         let _ = (loaded, builder);
-        let error = Error::new(Kind::Unsupported, "this build requests no OAuth2 tokens");
-        link(Arc::new(Refusing::new(error)))
-    }
+        let message = "this build requests no OAuth2 tokens";
+        Err(Error::new(Kind::Unsupported, message))
+    };
+    link(made.unwrap_or_else(|error| Arc::new(Refusing::new(error))))
 }
 
 fn token(spec: &OAuth2Spec) -> Result<Credential> {

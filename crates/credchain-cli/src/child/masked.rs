@@ -99,14 +99,13 @@ impl Plumbing {
             pty.as_ref().map(|pty| pty.slave.try_clone()).transpose()
         };
         let mut piped = None;
-        let output = match slave()?.filter(|_| terminals.output) {
-            Some(slave) => Stdio::from(slave),
-            None => {
-                let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
-                add(ours, stdout(), false);
-                piped = Some(theirs.try_clone()?);
-                theirs.into()
-            }
+        let output = if let Some(slave) = slave()?.filter(|_| terminals.output) {
+            Stdio::from(slave)
+        } else {
+            let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
+            add(ours, stdout(), false);
+            piped = Some(theirs.try_clone()?);
+            theirs.into()
         };
         let error = match (slave()?.filter(|_| terminals.error), piped) {
             (Some(slave), _) => Stdio::from(slave),

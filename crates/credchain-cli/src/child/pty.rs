@@ -45,8 +45,8 @@ impl Pty {
 
 /// Gives a pseudo-terminal the size of the terminal that this process has.
 pub(super) fn copy_size(master: &OwnedFd) {
-    let ours = [stdout(), stderr(), stdin()].into_iter();
-    let size = ours.filter_map(|fd| tcgetwinsize(fd).ok()).next();
+    let mut ours = [stdout(), stderr(), stdin()].into_iter();
+    let size = ours.find_map(|fd| tcgetwinsize(fd).ok());
     if let Some(size) = size {
         let _ = tcsetwinsize(master, size);
     }

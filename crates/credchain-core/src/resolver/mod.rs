@@ -115,7 +115,9 @@ struct Inner {
 }
 
 /// Whoever is told every value.
-struct Witness(Box<dyn Fn(&Name, &Secret) + Send + Sync>);
+struct Witness(Box<Told>);
+
+type Told = dyn Fn(&Name, &Secret) + Send + Sync;
 
 impl fmt::Debug for Witness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
