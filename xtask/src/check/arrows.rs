@@ -80,6 +80,8 @@ mod tests {
         assert!(allows("credchain", "credchain-provider-age", false));
         assert!(allows("credchain-cli", "credchain", false));
         assert!(!allows("credchain-core", "credchain-config", false));
+        assert!(allows("credchain-oauth2", "credchain-core", false));
+        assert!(!allows("credchain-oauth2", "credchain-config", false));
         assert!(!allows("credchain-cli", "credchain-core", false));
         assert!(!allows("credchain-redact", "credchain-core", false));
         assert!(allows("credchain-scan", "credchain-redact", false));
