@@ -12,16 +12,27 @@ use crate::output::printable_line;
 /// Where logs are, in the syntax of `.gitignore`.
 const LOGS: [&str; 4] = ["*.log", "*.log.*", "logs/", "nohup.out"];
 
+/// What a folder of scripts has at the most: this many files,
+const MOST_UNMARKED: usize = 5000;
+
+/// and none of them so large.
+const LARGEST_UNMARKED: u64 = 16 << 20;
+
 /// Whether there is a secret in what git does not ignore: one of the project's own, in any
 /// encoding, or what looks like one. Logs have a row of their own.
 pub(crate) fn source(site: &Site<'_>) -> Report {
     let scan = scan(site).allow(LOGS);
-    // Where nothing says how far down it goes, only what is near is looked at.
-    let scan = if site.is_marked() {
-        scan.files([site.root()])
-    } else {
-        scan.files(site.tree().files())
-    };
+    if site.is_marked() {
+        return run(site, &scan.files([site.root()]), "take it out");
+    }
+    // This may be a folder of scripts, or everything that somebody has.
+    if site.tree().len() > MOST_UNMARKED {
+        return Report::skipped(
+            "this is neither a project nor a repository, and large; `resolve scan PATH` looks \
+             into a part of it",
+        );
+    }
+    let scan = scan.files(site.tree().files()).max_size(LARGEST_UNMARKED);
     run(site, &scan, "take it out")
 }
 

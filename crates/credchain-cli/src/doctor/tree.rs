@@ -15,7 +15,8 @@ const FOREIGN: [&str; 3] = [".git", "CACHEDIR.TAG", "pyvenv.cfg"];
 /// Directories of packages that have no mark.
 const PACKAGES: [&str; 2] = [".git", "node_modules"];
 
-/// Every file and link below a directory. No link is followed.
+/// Every file and link below a directory. No link is followed, and no other file system entered:
+/// reading what is in one may wait for ever.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     files: Vec<PathBuf>,
@@ -27,6 +28,7 @@ impl Tree {
     /// Walks down; what cannot be read holds nothing that git could commit.
     pub(crate) fn below(root: &Path, depth: usize) -> Self {
         let mut tree = Self::default();
+        let device = device(root);
         let mut open = vec![(root.to_owned(), 0)];
         while let Some((directory, level)) = open.pop() {
             let Ok(entries) = fs::read_dir(&directory) else {
@@ -39,7 +41,7 @@ impl Tree {
                 let path = entry.path();
                 if !kind.is_dir() {
                     tree.files.push(path);
-                } else if level + 1 < depth && !is_foreign(&path) {
+                } else if level + 1 < depth && self::device(&path) == device && !is_foreign(&path) {
                     tree.directories.push(path.clone());
                     open.push((path, level + 1));
                 }
@@ -63,11 +65,29 @@ impl Tree {
         self.directories.iter().map(PathBuf::as_path)
     }
 
+    /// How many files there are.
+    pub(crate) fn len(&self) -> usize {
+        self.files.len()
+    }
+
     /// A word on what was left out.
     pub(crate) fn caveat(&self) -> Option<String> {
         self.cut
             .then(|| format!("not everything was looked at: there are more than {MOST} files"))
     }
+}
+
+/// The number of the file system that a path is on.
+#[cfg(unix)]
+fn device(path: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt as _;
+    Some(path.symlink_metadata().ok()?.dev())
+}
+
+/// File systems have no number here.
+#[cfg(not(unix))]
+fn device(_: &Path) -> Option<u64> {
+    None
 }
 
 fn is_foreign(directory: &Path) -> bool {
