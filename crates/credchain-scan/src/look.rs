@@ -105,7 +105,7 @@ impl<'a> Looker<'a> {
     fn look_at_cells(&self, place: &Place, file: &[u8], notebook: &Notebook, seen: &mut Seen) {
         let mut file_lines = FileLines::new(file);
         for one in &notebook.texts {
-            let text = one.text.as_bytes();
+            let text = one.content.as_bytes();
             let hits = self.hits(text, false);
             let secrets: Vec<_> = hits.iter().map(|hit| hit.secret.clone()).collect();
             let mut page = Page::new(place, text, &secrets);

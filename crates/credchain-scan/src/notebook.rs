@@ -21,7 +21,7 @@ pub(crate) struct Notebook {
 pub(crate) struct Text {
     pub(crate) cell: u64,
     pub(crate) part: Part,
-    pub(crate) text: String,
+    pub(crate) content: String,
     /// Which byte of the text came from which byte of the file.
     pieces: Vec<(usize, usize)>,
 }
@@ -83,7 +83,7 @@ impl Notebook {
     /// Adds a text: a string, or a list of strings that are put together.
     fn add(&mut self, file: &str, cell: u64, part: Part, raw: &RawValue) {
         let lines: Vec<&RawValue> = serde_json::from_str(raw.get()).unwrap_or_else(|_| vec![raw]);
-        let mut text = String::new();
+        let mut content = String::new();
         let mut pieces = Vec::new();
         for line in lines {
             // Anything else than a string is left to the search of the file itself.
@@ -93,17 +93,17 @@ impl Notebook {
                 return;
             };
             // Each is a line; those of tracebacks do not say so.
-            if !text.is_empty() && !text.ends_with('\n') {
-                text.push('\n');
+            if !content.is_empty() && !content.ends_with('\n') {
+                content.push('\n');
             }
-            pieces.push((text.len(), span.start));
-            text.push_str(&piece);
+            pieces.push((content.len(), span.start));
+            content.push_str(&piece);
         }
         self.covered.extend(span(file, raw));
         self.texts.push(Text {
             cell,
             part,
-            text,
+            content,
             pieces,
         });
     }
@@ -151,7 +151,7 @@ mod tests {
         let shown: Vec<_> = notebook
             .texts
             .iter()
-            .map(|text| (text.cell, text.part, text.text.as_str()))
+            .map(|text| (text.cell, text.part, text.content.as_str()))
             .collect();
         assert_eq!(
             shown,

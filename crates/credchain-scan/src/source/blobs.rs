@@ -138,9 +138,10 @@ fn look(run: &Run<'_>, git: &Git<'_>, reader: &mut Reader, chunk: &[&Blob]) -> S
     let mut seen = Seen::default();
     let mut rest = chunk;
     while !rest.is_empty() {
-        let read = reader.read(git, rest, |blob, text| match text {
-            Some(text) => seen.add(run.look(&place(blob), text)),
-            None => {
+        let read = reader.read(git, rest, |blob, text| {
+            if let Some(text) = text {
+                seen.add(run.look(&place(blob), text));
+            } else {
                 run.pass(blob.size);
                 seen.skipped.push(damaged(&blob.path));
             }
