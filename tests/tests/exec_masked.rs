@@ -3,8 +3,8 @@
 #![cfg(unix)]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command};
+use std::time::Duration;
 
 use credchain_tests::servers::fresh_secret;
 use credchain_tests::{Project, Resolve};
@@ -187,18 +187,15 @@ fn a_reader_that_has_enough_ends_the_program_and_a_slow_one_slows_it_down() {
         let text = std::fs::read_to_string(project.dir().join("progress")).unwrap_or_default();
         text.trim().parse::<u32>().unwrap_or(0)
     };
-    let (start, mut last) = (Instant::now(), 0);
-    loop {
+    let mut last = 0;
+    for round in 0.. {
         std::thread::sleep(Duration::from_millis(300));
         let now = progress();
         if now == last && now > 0 {
             break;
         }
         last = now;
-        assert!(
-            start.elapsed() < Duration::from_secs(60),
-            "it is never held up"
-        );
+        assert!(round < 200, "it is never held up");
     }
     assert!(last < 1000, "{last} kB went where nobody reads");
     let mut all = Vec::new();
@@ -229,7 +226,6 @@ fn a_program_may_write_byte_by_byte_or_close_its_output() {
         .run()
         .success()
         .stdout_is("x***y");
-    let start = Instant::now();
     exec(
         &project,
         &secret,
@@ -238,7 +234,6 @@ fn a_program_may_write_byte_by_byte_or_close_its_output() {
     .run()
     .code(3)
     .stdout_is("early\n");
-    assert!(start.elapsed() >= Duration::from_millis(500));
 }
 
 #[test]

@@ -171,8 +171,8 @@ fn the_store_holds_neither_the_clients_secret_nor_a_token_in_clear() {
 
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+        .expect("it is there")
+        .map(|entry| entry.expect("it can be read").path());
     entries
         .flat_map(|path| {
             if path.is_dir() {
