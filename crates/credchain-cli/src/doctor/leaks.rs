@@ -32,7 +32,7 @@ pub(crate) fn source(site: &Site<'_>) -> Report {
              into a part of it",
         );
     }
-    let scan = scan.files(site.tree().files()).max_size(LARGEST_UNMARKED);
+    let scan = scan.files(present(site)).max_size(LARGEST_UNMARKED);
     run(site, &scan, "take it out")
 }
 
@@ -40,17 +40,18 @@ pub(crate) fn source(site: &Site<'_>) -> Report {
 pub(crate) fn logs(site: &Site<'_>) -> Report {
     let root = site.root();
     let below = |path: &&Path| is_log(path.strip_prefix(root).unwrap_or(path));
-    let logs: Vec<PathBuf> = site
-        .tree()
-        .files()
-        .filter(below)
-        .map(Path::to_owned)
-        .collect();
+    let logs: Vec<PathBuf> = present(site).filter(below).map(Path::to_owned).collect();
     if logs.is_empty() {
         return Report::default();
     }
     let fix = "remove the log, and run what writes it under `resolve exec`, which masks";
     run(site, &scan(site).files(logs), fix)
+}
+
+/// The files that are still there: logs are rotated and other files temporary.
+fn present<'a>(site: &'a Site<'_>) -> impl Iterator<Item = &'a Path> {
+    let files = site.tree().files();
+    files.filter(|path| path.symlink_metadata().is_ok())
 }
 
 fn scan(site: &Site<'_>) -> Scan {
