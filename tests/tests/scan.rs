@@ -232,12 +232,11 @@ fn history_is_that_of_every_branch_and_of_merges() {
 #[test]
 fn a_notebooks_sources_and_outputs_are_scanned_as_a_person_sees_them() {
     let site = Site::new();
-    let quoted = format!("a\"{}", password());
     let notebook = format!(
         "{{\n \"cells\": [\n  {{\"cell_type\": \"code\",\n   \"source\": [\n    \"import os\\n\",\n    \
          \"password = '{}'\\n\"\n   ],\n   \"outputs\": [{{\"text\": [\n    \"line\\n\",\n    \
          \"{}\\n\"\n   ]}}]}}\n ],\n \"metadata\": {{}}, \"nbformat\": 4\n}}\n",
-        quoted.replace('"', "").replace('\'', ""),
+        password(),
         site.value
     );
     site.project.write("n.ipynb", notebook);
@@ -396,7 +395,7 @@ fn damaged_objects_are_told_and_the_rest_is_scanned() {
     assert_eq!(output.json()["skipped"][0]["path"], "b.txt");
     // A blob that is gone.
     damage("HEAD:b.txt", |path| {
-        fs::remove_file(path).expect("it is ours")
+        fs::remove_file(path).expect("it is ours");
     });
     let output = site.scan(&["--history", "--json"]).run().code(8);
     assert_eq!(rows(&output.json()), expected);
@@ -408,7 +407,7 @@ fn damaged_objects_are_told_and_the_rest_is_scanned() {
     );
     // A tree, behind which git walks no further.
     damage("HEAD~1^{tree}", |path| {
-        fs::write(path, "garbage").expect("it is ours")
+        fs::write(path, "garbage").expect("it is ours");
     });
     let output = site.scan(&["--history", "--json"]).run().code(8);
     let found = rows(&output.json());
