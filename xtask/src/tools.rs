@@ -16,11 +16,15 @@ pub(crate) fn debian_packages() -> Outcome {
         );
         return Ok(());
     }
-    let missing: Vec<&str> = wanted
+    let mut missing: Vec<&str> = wanted
         .iter()
         .map(String::as_str)
         .filter(|name| !is_installed(name))
         .collect();
+    // Debian has it apart from Node.js, others in one package with it.
+    if !succeeds("npm", &["--version"]) {
+        missing.push("npm");
+    }
     if missing.is_empty() {
         return Ok(());
     }

@@ -38,7 +38,10 @@ fn allows(from: &str, to: &str, for_tests: bool) -> bool {
         return true;
     }
     if for_tests && test_tool {
-        return !matches!(from, "credchain-redact" | "credchain-core" | "credchain-scan");
+        return !matches!(
+            from,
+            "credchain-redact" | "credchain-core" | "credchain-scan"
+        );
     }
     match from {
         // They know nobody, in their tests either.

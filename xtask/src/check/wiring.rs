@@ -15,9 +15,17 @@ pub(super) fn check() -> Findings {
     for folder in std::fs::read_dir(root().join("providers"))? {
         let name = folder?.file_name().to_string_lossy().into_owned();
         for (file, text, line) in [
-            ("providers.rs", &code, format!("use credchain_provider_{name} as _;")),
+            (
+                "providers.rs",
+                &code,
+                format!("use credchain_provider_{name} as _;"),
+            ),
             ("providers.rs", &code, format!("    \"{name}\",")),
-            ("Cargo.toml", &manifest, format!("{name} = [\"dep:credchain-provider-{name}\"]")),
+            (
+                "Cargo.toml",
+                &manifest,
+                format!("{name} = [\"dep:credchain-provider-{name}\"]"),
+            ),
         ] {
             if !text.lines().any(|one| one == line) {
                 missing.push(format!("crates/credchain, {file}: no `{}`", line.trim()));
