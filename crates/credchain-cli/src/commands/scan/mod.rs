@@ -37,6 +37,10 @@ const BASELINE_LIMIT: u64 = 64 << 20;
     It looks for this project's own credentials, in any encoding, and for what looks like one. The\n\
     comment `credchain:allow RULE` in a line allows a false alarm. `docs/scanning.md` has the rest.\n\n\
     Exit codes: 0 nothing was found; 8 something was.")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own on the command line"
+)]
 pub(crate) struct Args {
     /// Files and folders; `-` is standard input. Default: the working directory
     #[arg(value_name = "PATH", conflicts_with_all = ["staged", "history", "stdin"])]
