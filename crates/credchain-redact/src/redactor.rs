@@ -333,7 +333,7 @@ impl Redactor {
     /// let redactor = Redactor::new();
     /// let _ = redactor.register("api_key", b"correct horse", Options::default());
     /// let found = redactor.find(b"k=Y29ycmVjdCBob3JzZQ==");
-    /// assert_eq!((found[0].name(), found[0].span()), ("api_key", 2..19));
+    /// assert_eq!((found[0].name(), found[0].span()), ("api_key", 2..20));
     /// ```
     pub fn find(&self, text: &[u8]) -> Vec<Occurrence> {
         occurrence::find(self.snapshot().layers(), text)
