@@ -42,6 +42,7 @@ mod reaction;
 mod reference;
 mod refuse;
 mod registry;
+mod remote;
 mod resolver;
 mod secret;
 mod settings;
@@ -78,6 +79,7 @@ pub use crate::refuse::Refusing;
 pub use crate::registry::{
     CredentialSource, NoCredentials, Project, Registration, Registry, Setup, TrustNeed,
 };
+pub use crate::remote::{append_piece, causes};
 pub use crate::resolver::{CachedSecret, Credential, Resolver, ResolverBuilder, Value};
 pub use crate::secret::{Secret, SecretMeta};
 pub use crate::settings::{Setting, Settings, Shape};

@@ -1,14 +1,13 @@
 //! What the SDK's errors say, in our words.
 
 use std::error::Error as StdError;
-use std::io;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use credchain_core::Clock;
+use credchain_core::{Clock, causes};
 use http_body_util::LengthLimitError;
 
 use crate::error::{Failed, Failure};
@@ -81,17 +80,6 @@ fn is_network(error: &ConnectorError) -> bool {
 
 /// The deepest cause of this type.
 fn cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    let mut found = None;
-    let mut next = Some(error);
-    while let Some(error) = next {
-        found = error.downcast_ref().or(found);
-        // What an I/O error wraps is not its source: that would be the source of the wrapped one.
-        let wrapped = error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        next = wrapped
-            .map(|wrapped| wrapped as _)
-            .or_else(|| error.source());
-    }
-    found
+    let all = std::iter::once(error).chain(causes(error));
+    all.filter_map(|one| one.downcast_ref()).last()
 }

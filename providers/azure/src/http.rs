@@ -1,11 +1,10 @@
 //! The HTTP client, and answers that are read within bounds.
 
 use std::error::Error as StdError;
-use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use credchain_core::{Context, Error, Kind, Result, files};
+use credchain_core::{Context, Error, Kind, Result, append_piece, causes, files};
 use futures_util::TryStreamExt as _;
 use reqwest::header::{HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{Certificate, RequestBuilder, redirect};
@@ -130,19 +129,9 @@ async fn read(response: reqwest::Response) -> Result<Answer, Failure> {
         if answer.body.len() + chunk.len() > MAX_ANSWER {
             return Err(Failure::TooLarge);
         }
-        grow(&mut answer.body, chunk.len());
-        answer.body.extend_from_slice(&chunk);
+        append_piece(&mut answer.body, &chunk);
     }
     Ok(answer)
-}
-
-/// Makes room without leaving the old bytes behind.
-fn grow(body: &mut Zeroizing<Vec<u8>>, more: usize) {
-    if body.capacity() - body.len() < more {
-        let mut larger = Zeroizing::new(Vec::with_capacity((body.len() + more) * 2));
-        larger.extend_from_slice(body);
-        *body = larger;
-    }
 }
 
 fn failure_of(error: &reqwest::Error) -> Failure {
@@ -155,21 +144,15 @@ fn failure_of(error: &reqwest::Error) -> Failure {
     Failure::Silence
 }
 
-/// Whether a certificate is among the causes. What an I/O error wraps is not among its sources.
+/// Whether a certificate is among the causes.
 fn is_distrust(error: &reqwest::Error) -> bool {
-    let mut next = error.source();
-    while let Some(cause) = next {
-        if let Some(rustls::Error::InvalidCertificate(_)) = cause.downcast_ref() {
-            return true;
-        }
-        let wrapped = cause
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        next = wrapped
-            .map(|wrapped| wrapped as _)
-            .or_else(|| cause.source());
-    }
-    false
+    let is_certificate = |cause: &(dyn StdError + 'static)| {
+        matches!(
+            cause.downcast_ref(),
+            Some(rustls::Error::InvalidCertificate(_))
+        )
+    };
+    causes(error).any(is_certificate)
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! Requests and their answers: bounded in time and in size, and never sent elsewhere.
 
-use std::error::Error as StdError;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use credchain_core::{Context, Error, Kind, Result, files};
+use credchain_core::{Context, Error, Kind, Result, append_piece, causes, files};
 use futures_util::TryStreamExt as _;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Certificate, Client, Method, RequestBuilder, Response, redirect};
@@ -105,23 +104,13 @@ async fn read(response: Response) -> Result<Answer, Failure> {
         if body.len() + chunk.len() > MAX_ANSWER {
             return Err(Failure::TooLarge);
         }
-        grow(&mut body, chunk.len());
-        body.extend_from_slice(&chunk);
+        append_piece(&mut body, &chunk);
     }
     Ok(Answer {
         status,
         retry_after,
         body,
     })
-}
-
-/// Makes room without leaving the old bytes behind.
-fn grow(body: &mut Zeroizing<Vec<u8>>, more: usize) {
-    if body.capacity() - body.len() < more {
-        let mut larger = Zeroizing::new(Vec::with_capacity((body.len() + more) * 2));
-        larger.extend_from_slice(body);
-        *body = larger;
-    }
 }
 
 fn failure_of(error: &reqwest::Error) -> Failure {
@@ -136,22 +125,10 @@ fn failure_of(error: &reqwest::Error) -> Failure {
     }
 }
 
-/// Whether a certificate is among the causes. What an I/O error wraps is not among its sources.
+/// Whether a certificate is among the causes.
 fn is_distrust(error: &reqwest::Error) -> bool {
-    let mut next = error.source();
-    while let Some(cause) = next {
-        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-            return matches!(tls, rustls::Error::InvalidCertificate(_));
-        }
-        let wrapped = cause
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        next = match wrapped {
-            Some(wrapped) => Some(wrapped),
-            None => cause.source(),
-        };
-    }
-    false
+    let tls = causes(error).find_map(|cause| cause.downcast_ref());
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 async fn read_ca(file: &Path) -> Result<Vec<Certificate>> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use credchain_core::{Context, Error, Kind, Result, Secret};
+use credchain_core::{Context, Error, Kind, Result, Secret, append_piece};
 use futures_util::TryStreamExt as _;
 use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Method, Url};
@@ -313,8 +313,7 @@ impl Client {
                     "the answer is larger than setting `max_size`",
                 ));
             }
-            grow(&mut body, chunk.len());
-            body.extend_from_slice(&chunk);
+            append_piece(&mut body, &chunk);
         }
         Ok(Reply {
             status,
@@ -355,15 +354,6 @@ impl fmt::Debug for Client {
         f.debug_struct("Client")
             .field("settings", &self.settings)
             .finish_non_exhaustive()
-    }
-}
-
-/// Makes room without leaving the old bytes behind.
-fn grow(body: &mut Zeroizing<Vec<u8>>, more: usize) {
-    if body.capacity() - body.len() < more {
-        let mut larger = Zeroizing::new(Vec::with_capacity((body.len() + more) * 2));
-        larger.extend_from_slice(body);
-        *body = larger;
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the server's answers, and the lack of one, mean for the chain.
 
-use credchain_core::{Error, Kind};
+use credchain_core::{Error, Kind, causes};
 
 use crate::client::Reply;
 
@@ -127,22 +127,9 @@ pub(crate) fn unreachable(error: &reqwest::Error, host: &str) -> Error {
     Error::new(Kind::Unavailable, what)
 }
 
-/// Whether rustls is among the causes. What an I/O error wraps is not among its sources.
+/// Whether rustls is among the causes.
 fn is_tls(error: &reqwest::Error) -> bool {
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        if inner.is::<rustls::Error>() {
-            return true;
-        }
-        let wrapped = inner
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        cause = match wrapped {
-            Some(wrapped) => Some(wrapped),
-            None => inner.source(),
-        };
-    }
-    false
+    causes(error).any(<dyn std::error::Error>::is::<rustls::Error>)
 }
 
 #[cfg(test)]
