@@ -22,6 +22,19 @@ pub(crate) struct Window<'a> {
     pub(crate) end: bool,
 }
 
+impl<'a> Window<'a> {
+    /// A text that is complete.
+    pub(crate) fn whole(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            at: 0,
+            before: None,
+            fresh: 0,
+            end: true,
+        }
+    }
+}
+
 /// A stretch of a window that must not come out, `start..end`.
 #[derive(Clone)]
 pub(crate) struct Mask {

@@ -28,13 +28,7 @@ impl Occurrence {
 
 /// Looks for the needles of some layers in a text that is complete.
 pub(crate) fn find(layers: &[Arc<Layer>], text: &[u8]) -> Vec<Occurrence> {
-    let window = Window {
-        bytes: text,
-        at: 0,
-        before: None,
-        fresh: 0,
-        end: true,
-    };
+    let window = Window::whole(text);
     let mut found = Vec::new();
     for layer in layers {
         Scan::new(Arc::clone(layer)).find(&window, &mut found);

@@ -288,7 +288,7 @@ impl Redactor {
     /// Begins to redact a stream in which only registered values are hidden, whatever patterns
     /// there are: for a terminal, where what may become a match must not wait for the next key.
     pub fn stream_of_values(&self) -> Stream {
-        self.stream().without_patterns()
+        Stream::of_values(self.clone(), self.snapshot())
     }
 
     /// Redacts a text that is complete.

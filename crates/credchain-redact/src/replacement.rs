@@ -217,13 +217,7 @@ fn has_brackets(needle: &[u8]) -> bool {
 }
 
 fn finds(layer: &Arc<Layer>, text: &[u8]) -> bool {
-    let window = Window {
-        bytes: text,
-        at: 0,
-        before: None,
-        fresh: 0,
-        end: true,
-    };
+    let window = Window::whole(text);
     let mut found = Vec::new();
     Scan::new(Arc::clone(layer)).find(&window, &mut found);
     !found.is_empty()

@@ -51,8 +51,6 @@ pub struct Stream {
     counts: BTreeMap<Box<str>, u64>,
     /// Whether it stays with the values that it has.
     is_pinned: bool,
-    /// Whether it looks for registered values only.
-    is_of_values: bool,
 }
 
 /// A mask by its place in the stream.
@@ -76,10 +74,18 @@ impl Stream {
 
     /// A stream that begins with a certain snapshot.
     pub(crate) fn with(redactor: Redactor, snapshot: Arc<Snapshot>) -> Self {
+        let patterns = redactor.pattern_finder();
+        Self {
+            patterns,
+            ..Self::of_values(redactor, snapshot)
+        }
+    }
+
+    /// A stream that looks for registered values only.
+    pub(crate) fn of_values(redactor: Redactor, snapshot: Arc<Snapshot>) -> Self {
         let mut stream = Self {
             is_pinned: false,
-            is_of_values: false,
-            patterns: redactor.pattern_finder(),
+            patterns: None,
             redactor,
             snapshot: Arc::clone(&snapshot),
             scans: Vec::new(),
@@ -132,17 +138,12 @@ impl Stream {
         self.process(&window, fresh, true, out);
         (self.at, self.before, self.masked_until) = (0, None, None);
         self.pending.clear();
-        if !self.is_of_values {
+        // A stream of values alone stays one.
+        if self.patterns.is_some() {
             self.patterns = self.redactor.pattern_finder();
         }
         self.scans.clear();
         self.adopt(Arc::clone(&self.snapshot));
-    }
-
-    /// Looks for registered values only.
-    pub(crate) fn without_patterns(mut self) -> Self {
-        (self.patterns, self.is_of_values) = (None, true);
-        self
     }
 
     /// Stays with the values that it has, so that no lock is ever waited for.
