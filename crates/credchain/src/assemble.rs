@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use credchain_config::{CredentialSpec, Loaded, OAuth2Spec, Project, ProviderSpec, TrustVerdict};
+use credchain_config::{
+    CredentialSpec, Loaded, OAuth2Spec, Project, ProviderSpec, TrustVerdict, Untrusted,
+};
 use credchain_core::layers::{self, LayerSettings};
 use credchain_core::{
     Context, Credential, Error, Kind, Link, LinkName, Provider, Refusing, Registration, Registry,
@@ -145,16 +147,19 @@ fn token_link(
     builder: &ResolverBuilder,
     #[cfg(feature = "oauth2")] tokens: &mut Sources,
 ) -> Result<Link> {
-    let link = |provider| Ok(Link::named(token_link_name(spec)?, provider));
-    if let Some(untrusted) = verdict.oauth2(&spec.name) {
-        return link(Arc::new(Refusing::new(untrusted.error())) as Arc<dyn Provider>);
-    }
+    let name = token_link_name(spec)?;
+    let untrusted = verdict.oauth2(&spec.name).map(Untrusted::error);
     #[cfg(feature = "oauth2")]
     let made = {
-        let credentials = builder.source_for(token_link_name(spec)?);
-        tokens::source(spec, credentials, loaded.project.state_home.as_deref()).map(|source| {
-            tokens.insert(spec.name.clone(), source.clone());
-            // It remembers, repeats and shares requests itself.
+        let source = if let Some(error) = untrusted {
+            Err(error)
+        } else {
+            let credentials = builder.source_for(name.clone());
+            tokens::source(spec, credentials, loaded.project.state_home.as_deref())
+        };
+        tokens.insert(spec.name.clone(), source.clone());
+        // It remembers, repeats and shares requests itself.
+        source.map(|source| {
             layers::wrap(
                 Arc::new(TokenProvider::new(source)),
                 &LayerSettings::local(),
@@ -165,9 +170,10 @@ fn token_link(
     let made: Result<Arc<dyn Provider>> = {
         let _ = (loaded, builder);
         let message = "this build requests no OAuth2 tokens";
-        Err(Error::new(Kind::Unsupported, message))
+        Err(untrusted.unwrap_or_else(|| Error::new(Kind::Unsupported, message)))
     };
-    link(made.unwrap_or_else(|error| Arc::new(Refusing::new(error))))
+    let provider = made.unwrap_or_else(|error| Arc::new(Refusing::new(error)));
+    Ok(Link::named(name, provider))
 }
 
 fn token(spec: &OAuth2Spec) -> Result<Credential> {

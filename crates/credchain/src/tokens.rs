@@ -13,8 +13,8 @@ use credchain_oauth2::{Authentication, Client, Endpoints, Grant, Sealing, Store,
 
 use crate::Credchain;
 
-/// The sources of a project's tokens, by name.
-pub(crate) type Sources = BTreeMap<Name, TokenSource>;
+/// The sources of a project's tokens, by name; for each that cannot be, why.
+pub(crate) type Sources = BTreeMap<Name, Result<TokenSource>>;
 
 impl Credchain {
     /// The source of a token of `[oauth2]`: for its header, its login, or an answer of 401.
@@ -24,22 +24,13 @@ impl Credchain {
     /// [`Kind::Untrusted`] if the project is not trusted; [`Kind::Misconfigured`] if its settings
     /// cannot be, or no token has this name.
     pub fn token_source(&self, name: &Name) -> Result<&TokenSource> {
-        if let Some(untrusted) = self.verdict().oauth2(name) {
-            return Err(untrusted.error());
-        }
         if let Some(source) = self.tokens.get(name) {
-            return Ok(source);
+            return source.as_ref().map_err(Error::clone);
         }
-        let Some(spec) = self.project().oauth2.get(name) else {
-            let error = Error::new(Kind::Misconfigured, "no token has this name");
-            return Err(error.for_credential(name).with_hint(format!(
-                "`[oauth2.{name}]` with `token_url` and `client_id` declares one"
-            )));
-        };
-        // It could not be made, and says why.
-        Err(client(spec).err().unwrap_or_else(|| {
-            Error::new(Kind::Misconfigured, "its settings cannot be").for_credential(name)
-        }))
+        let error = Error::new(Kind::Misconfigured, "no token has this name");
+        Err(error.for_credential(name).with_hint(format!(
+            "`[oauth2.{name}]` with `token_url` and `client_id` declares one"
+        )))
     }
 }
 
