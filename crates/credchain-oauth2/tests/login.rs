@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use credchain_core::{Context, Kind, ManualClock, Result};
 use credchain_oauth2::{
-    Authentication, Client, Endpoints, Grant, LoggedOut, Show, Step, Store, TokenSource,
+    Authentication, Client, Endpoints, Grant, LoggedOut, Show, Step, Store, Token, TokenSource,
 };
 use credchain_tests::faults::{FakeHttp, Reply, Request};
 use serde_json::{Value, json};
@@ -260,17 +260,26 @@ async fn a_person_logs_in_with_a_browser_and_only_the_right_answer_counts() {
     assert_eq!((challenge, verifier.len()), (expected, 43));
 }
 
+/// What comes of a login in which the browser is sent back with this answer.
+async fn answered(source: &TokenSource, answer: &str) -> Result<Token> {
+    let (show, steps) = person();
+    let login = tokio::spawn({
+        let source = source.clone();
+        async move { source.log_in(show, &Context::system()).await }
+    });
+    let Sent {
+        redirect, state, ..
+    } = sent(&next(steps).await);
+    open(format!("{redirect}?{answer}&state={state}")).await;
+    login.await.unwrap()
+}
+
 #[tokio::test]
 async fn a_browser_that_brings_an_error_ends_the_login() {
     let server = FakeHttp::start(|_| Reply::json(200, &granted(1, 3600)));
     let source = source(client(&server.url(), Grant::AuthorizationCode));
-    let (show, steps) = person();
-    let login = tokio::spawn(async move { source.log_in(show, &Context::system()).await });
-    let Sent {
-        redirect, state, ..
-    } = sent(&next(steps).await);
-    open(format!("{redirect}?error=access_denied&state={state}")).await;
-    assert_eq!(login.await.unwrap().unwrap_err().kind(), Kind::Denied);
+    let error = answered(&source, "error=access_denied").await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Denied);
     assert_eq!(server.count(), 0);
 }
 
@@ -278,13 +287,8 @@ async fn a_browser_that_brings_an_error_ends_the_login() {
 async fn a_code_is_sent_once() {
     let server = FakeHttp::start(|_| Reply::json(500, "{}"));
     let source = source(client(&server.url(), Grant::AuthorizationCode));
-    let (show, steps) = person();
-    let login = tokio::spawn(async move { source.log_in(show, &Context::system()).await });
-    let Sent {
-        redirect, state, ..
-    } = sent(&next(steps).await);
-    open(format!("{redirect}?code=right&state={state}")).await;
-    assert_eq!(login.await.unwrap().unwrap_err().kind(), Kind::Unavailable);
+    let error = answered(&source, "code=right").await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable);
     assert_eq!(server.count(), 1);
 }
 
@@ -296,16 +300,7 @@ async fn a_login_is_given_up_at_the_server_and_here_even_if_the_server_is_out() 
             _ => Reply::json(200, &with_refresh(1)),
         });
         let source = source(client(&server.url(), Grant::AuthorizationCode));
-        let (show, steps) = person();
-        let login = tokio::spawn({
-            let source = source.clone();
-            async move { source.log_in(show, &Context::system()).await }
-        });
-        let Sent {
-            redirect, state, ..
-        } = sent(&next(steps).await);
-        open(format!("{redirect}?code=right&state={state}")).await;
-        login.await.unwrap().unwrap();
+        answered(&source, "code=right").await.unwrap();
         let cx = Context::system();
         let ended = source.log_out(&cx).await.unwrap();
         assert!(format!("{ended:?}").starts_with(expected));

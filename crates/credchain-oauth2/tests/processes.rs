@@ -227,8 +227,8 @@ fn eight_programs_use_no_refresh_token_twice() {
     assert_eq!((server.count(), thefts.load(Ordering::SeqCst)), (8, 0));
 }
 
-/// Ends a program while the server has its refresh token and has not answered yet.
-fn killed_in_between() -> (FakeHttp, TempDir) {
+/// A server that does not answer the first request, and tells when it is there.
+fn silent_at_first() -> (FakeHttp, mpsc::Receiver<()>) {
     let (arrived, arrival) = mpsc::channel();
     let arrived = Mutex::new(arrived);
     let count = AtomicUsize::new(0);
@@ -239,6 +239,12 @@ fn killed_in_between() -> (FakeHttp, TempDir) {
         }
         n => Reply::json(200, &granted(n, 3600)),
     });
+    (server, arrival)
+}
+
+/// Ends a program while the server has its refresh token and has not answered yet.
+fn killed_in_between() -> (FakeHttp, TempDir) {
+    let (server, arrival) = silent_at_first();
     let home = tempfile::tempdir().unwrap();
     let mut program = Program::start(&server, &home, 1, "refresh_token");
     program.go();
@@ -272,16 +278,7 @@ async fn a_refresh_token_may_be_sent_again_where_the_settings_say_so() {
 
 #[tokio::test]
 async fn a_program_that_dies_holds_nobody_up() {
-    let (arrived, arrival) = mpsc::channel();
-    let arrived = Mutex::new(arrived);
-    let count = AtomicUsize::new(0);
-    let server = FakeHttp::start(move |_| match count.fetch_add(1, Ordering::SeqCst) {
-        0 => {
-            arrived.lock().unwrap().send(()).unwrap();
-            Reply::Hang
-        }
-        n => Reply::json(200, &granted(n, 3600)),
-    });
+    let (server, arrival) = silent_at_first();
     let home = tempfile::tempdir().unwrap();
     let mut first = Program::start(&server, &home, 1, "client_credentials");
     let mut second = Program::start(&server, &home, 1, "client_credentials");
