@@ -1,5 +1,6 @@
 //! What every command starts from: the options, the project, a way to wait.
 
+use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -63,6 +64,14 @@ impl App {
         Environment::process()
     }
 
+    /// The variables with credchain's own secrets, which no program that it starts gets.
+    pub(crate) fn own_secrets(&self) -> Vec<OsString> {
+        let names = self.env().all().into_iter().map(|(name, _)| name);
+        names
+            .filter(|name| name.to_str().is_some_and(credchain::is_own_secret))
+            .collect()
+    }
+
     /// Whether there is a person who can be asked.
     pub(crate) fn interactive(&self) -> bool {
         !self.global.no_input && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
@@ -122,14 +131,7 @@ impl App {
     /// Opens the project for a command that injects the credentials named, or else all that are.
     pub(crate) fn open_injected(&self, only: &[String]) -> Result<(Credchain, Vec<Name>), Failure> {
         let (credchain, declared) = self.open_declared()?;
-        let names = if only.is_empty() {
-            declared
-                .into_iter()
-                .filter(|name| credchain.is_injected(name))
-                .collect()
-        } else {
-            chosen(only, &declared, &credchain)?
-        };
+        let names = injected(only, &declared, &credchain)?;
         Ok((credchain, names))
     }
 
@@ -168,6 +170,19 @@ impl App {
     pub(crate) fn working_directory() -> Result<PathBuf, Failure> {
         std::env::current_dir().map_err(|error| Failure::io("finding the working directory", error))
     }
+}
+
+/// Of the declared credentials those that a command line names, or else all that programs get.
+pub(crate) fn injected(
+    only: &[String],
+    declared: &[Name],
+    credchain: &Credchain,
+) -> Result<Vec<Name>, Failure> {
+    if !only.is_empty() {
+        return chosen(only, declared, credchain);
+    }
+    let injected = declared.iter().filter(|name| credchain.is_injected(name));
+    Ok(injected.cloned().collect())
 }
 
 /// The declared credentials that a command line names.

@@ -5,6 +5,9 @@ use std::io;
 use credchain::config::Diagnostics;
 use credchain::{Error, Kind};
 
+/// The exit code of a command that did what it was asked, and found something.
+pub(crate) const FINDINGS: u8 = 8;
+
 /// Why a command failed.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -21,16 +21,19 @@ use rustix::stdio::{stderr, stdin, stdout};
 use super::filter::{Filter, Filtered, type_on};
 use super::pty::{Pty, Raw, Terminals, is_foreground};
 use super::relay::{Relay, Screen};
-use super::{Beside, Mask, Program, follow, not_started, session, wait, waiting, warn, watching};
+use super::{
+    Beside, Mask, Program, follow, not_started, session, tell_hidden, wait, waiting, warn, watching,
+};
 use crate::failure::Failure;
 
 /// The program's ends of everything, and ours.
 struct Plumbing {
-    terminals: Terminals,
     filters: Vec<Filter>,
     pty: Option<Pty>,
     /// Whether the user types to the program.
     is_session: bool,
+    /// Whether a file or a pipe gets some of it.
+    leaves_terminal: bool,
     output: Stdio,
     error: Stdio,
 }
@@ -44,6 +47,7 @@ pub(super) fn run(program: &Program<'_>, mask: &Mask, beside: Beside) -> Result<
     } else {
         None
     };
+    let tells = mask.tells && plumbing.leaves_terminal;
     let (mut command, ours) = plumbing.connect(program).map_err(waiting)?;
     let running = command.spawn();
     // The program's ends are to be the program's alone, or there is no end of its output.
@@ -55,18 +59,18 @@ pub(super) fn run(program: &Program<'_>, mask: &Mask, beside: Beside) -> Result<
             return Ok(not_started(program.name(), &error));
         }
     };
-    let pid = wait::pid(&running);
+    let pid = Pid::from_child(&running);
     relay.to(pid);
     let ours = ours.start().map_err(waiting)?;
     let code = match &raw {
-        Some(raw) => session::wait(pid, |leader| suspend(raw, leader)),
+        Some(raw) => wait::for_child(pid, |leader, _| suspend(raw, leader)),
         None => wait::for_child(pid, wait::stop_with_it),
     }
     .map_err(waiting)?;
     let outcome = ours.finish();
     drop(raw);
     beside.finish();
-    let code = outcome.tell(code, mask.tells);
+    let code = outcome.tell(code, tells);
     for filter in outcome.open {
         follow::leave_behind(filter);
     }
@@ -78,19 +82,15 @@ impl Plumbing {
         let terminals = Terminals::look();
         let is_session = terminals.input && terminals.output && is_foreground(stdin());
         let mut filters = Vec::new();
-        let mut add = |source, sink, to_terminal| {
-            let stream = mask.stream(to_terminal);
-            filters.push(Filter {
-                source,
-                sink,
-                stream,
-            });
-        };
         let pty = match terminals.screen() {
             Some(screen) => {
                 let pty = Pty::like(screen)?;
                 let pty = if is_session { pty } else { pty.plain()? };
-                add(pty.master.try_clone()?, screen, true);
+                filters.push(Filter {
+                    source: pty.master.try_clone()?,
+                    sink: screen,
+                    stream: mask.stream(true),
+                });
                 Some(pty)
             }
             None => None,
@@ -98,12 +98,20 @@ impl Plumbing {
         let slave = || -> io::Result<Option<OwnedFd>> {
             pty.as_ref().map(|pty| pty.slave.try_clone()).transpose()
         };
+        let mut pipe = |sink| -> io::Result<OwnedFd> {
+            let (source, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
+            filters.push(Filter {
+                source,
+                sink,
+                stream: mask.stream(false),
+            });
+            Ok(theirs)
+        };
         let mut piped = None;
         let output = if let Some(slave) = slave()?.filter(|_| terminals.output) {
             Stdio::from(slave)
         } else {
-            let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
-            add(ours, stdout(), false);
+            let theirs = pipe(stdout())?;
             piped = Some(theirs.try_clone()?);
             theirs.into()
         };
@@ -111,17 +119,13 @@ impl Plumbing {
             (Some(slave), _) => Stdio::from(slave),
             // One way for both keeps the order of what is written to them.
             (None, Some(same)) if is_same_file() => same.into(),
-            (None, _) => {
-                let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
-                add(ours, stderr(), false);
-                theirs.into()
-            }
+            (None, _) => pipe(stderr())?.into(),
         };
         Ok(Self {
-            terminals,
             filters,
             pty,
             is_session,
+            leaves_terminal: !(terminals.output && terminals.error),
             output,
             error,
         })
@@ -151,7 +155,6 @@ impl Plumbing {
             keys = Some(pty.master);
         }
         let ours = Ours {
-            terminals: self.terminals,
             filters: self.filters,
             keys,
         };
@@ -161,7 +164,6 @@ impl Plumbing {
 
 /// Our ends.
 struct Ours {
-    terminals: Terminals,
     filters: Vec<Filter>,
     /// Where to put what is typed.
     keys: Option<OwnedFd>,
@@ -169,7 +171,6 @@ struct Ours {
 
 /// What goes on while the program runs.
 struct Working {
-    terminals: Terminals,
     filters: Vec<JoinHandle<Filtered>>,
     /// Closed when the program has ended.
     running: OwnedFd,
@@ -186,7 +187,6 @@ impl Ours {
         let start = |filter: Filter| filter.start(ended.clone());
         let filters = self.filters.into_iter().map(start);
         Ok(Working {
-            terminals: self.terminals,
             filters: filters.collect::<io::Result<_>>()?,
             running,
         })
@@ -196,7 +196,6 @@ impl Ours {
 /// What all filters did.
 struct Outcome {
     hidden: u64,
-    on_terminal_only: bool,
     failed: Option<Errno>,
     /// What the program's own children can still write to.
     open: Vec<Filter>,
@@ -207,7 +206,6 @@ impl Working {
         drop(self.running);
         let mut outcome = Outcome {
             hidden: 0,
-            on_terminal_only: self.terminals.output && self.terminals.error,
             failed: None,
             open: Vec::new(),
         };
@@ -234,14 +232,8 @@ impl Outcome {
             // It believes that everything was written.
             return code.max(1);
         }
-        if self.hidden > 0 && tells && !self.on_terminal_only {
-            let (secrets, them) = match self.hidden {
-                1 => ("one secret".to_owned(), "it"),
-                many => (format!("{many} secrets"), "them"),
-            };
-            warn(&format!(
-                "{secrets} masked in what the program wrote; `--no-mask` shows {them}"
-            ));
+        if tells {
+            tell_hidden(self.hidden);
         }
         code
     }

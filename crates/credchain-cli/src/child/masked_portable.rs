@@ -1,17 +1,13 @@
 //! A program whose output goes through the redactor, where there are no pseudo-terminals: it
 //! writes to pipes.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal as _, Read, Write};
 use std::process::{ExitCode, Stdio};
 use std::thread;
 
-use credchain::redact::Stream;
-use zeroize::Zeroizing;
-
-use super::{Beside, Mask, Program, code, not_started, waiting};
+use super::{Beside, Mask, Program, code, not_started, tell_hidden, waiting};
+use crate::commands::redact::copy;
 use crate::failure::Failure;
-
-const BLOCK: usize = 64 << 10;
 
 pub(super) fn run(program: &Program<'_>, mask: &Mask, beside: Beside) -> Result<ExitCode, Failure> {
     let mut command = program.command();
@@ -21,36 +17,28 @@ pub(super) fn run(program: &Program<'_>, mask: &Mask, beside: Beside) -> Result<
         Err(error) => return Ok(not_started(program.name(), &error)),
     };
     let (output, error) = (running.stdout.take(), running.stderr.take());
-    let status = thread::scope(|scope| {
-        if let Some(output) = output {
-            scope.spawn(|| copy(output, io::stdout(), mask.stream(false)));
-        }
-        if let Some(error) = error {
-            scope.spawn(|| copy(error, io::stderr(), mask.stream(false)));
-        }
-        running.wait()
-    })
-    .map_err(waiting)?;
+    let (status, hidden) = thread::scope(|scope| {
+        let output = output.map(|output| scope.spawn(|| hide(output, io::stdout(), mask)));
+        let error = error.map(|error| scope.spawn(|| hide(error, io::stderr(), mask)));
+        let status = running.wait();
+        // A filter that panicked has said so, and shown nothing.
+        let filters = output.into_iter().chain(error);
+        let hidden: u64 = filters.filter_map(|filter| filter.join().ok()).sum();
+        (status, hidden)
+    });
+    let status = status.map_err(waiting)?;
     beside.finish();
+    let leaves_terminal = !(io::stdout().is_terminal() && io::stderr().is_terminal());
+    if mask.tells && leaves_terminal {
+        tell_hidden(hidden);
+    }
     Ok(ExitCode::from(code(status)))
 }
 
-/// Hands on until either side is closed.
-fn copy(mut source: impl Read, mut sink: impl Write, mut stream: Stream) -> io::Result<()> {
-    let mut block = Zeroizing::new(vec![0; BLOCK]);
-    let mut out = Zeroizing::new(Vec::new());
-    loop {
-        let count = match source.read(&mut block)? {
-            0 => break,
-            count => count,
-        };
-        out.clear();
-        stream.push(&block[..count], &mut out);
-        sink.write_all(&out)?;
-        sink.flush()?;
-    }
-    out.clear();
-    stream.finish(&mut out);
-    sink.write_all(&out)?;
-    sink.flush()
+/// Hands on one stream of the program, and tells how many secrets were hidden.
+fn hide(source: impl Read, sink: impl Write, mask: &Mask) -> u64 {
+    let mut stream = mask.stream(false);
+    // Whoever reads has seen enough, and the program will find out like we did.
+    let _ = copy(source, sink, &mut stream);
+    stream.replaced()
 }

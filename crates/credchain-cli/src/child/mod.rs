@@ -137,7 +137,7 @@ fn run_beside(program: &Program<'_>, beside: Beside) -> Result<ExitCode, Failure
         Ok(running) => running,
         Err(error) => return Ok(not_started(program.name(), &error)),
     };
-    let pid = wait::pid(&running);
+    let pid = rustix::process::Pid::from_child(&running);
     relay.to(pid);
     let code = wait::for_child(pid, wait::stop_with_it).map_err(waiting)?;
     beside.finish();
@@ -173,6 +173,18 @@ fn not_started(program: &OsString, error: &io::Error) -> ExitCode {
     };
     let _ = writeln!(io::stderr().lock(), "error: cannot run `{name}`: {what}");
     ExitCode::from(if missing { 127 } else { 126 })
+}
+
+/// Says that something was masked, if it was.
+fn tell_hidden(count: u64) {
+    let (secrets, them) = match count {
+        0 => return,
+        1 => ("one secret".to_owned(), "it"),
+        many => (format!("{many} secrets"), "them"),
+    };
+    warn(&format!(
+        "{secrets} masked in what the program wrote; `--no-mask` shows {them}"
+    ));
 }
 
 /// A word about what went on beside the program.

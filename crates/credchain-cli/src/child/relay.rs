@@ -102,8 +102,5 @@ fn is_for_child(signal: i32, screen: Option<&Screen>) -> bool {
 
 /// Wherever standard input comes from: what counts is the terminal that sends signals.
 fn in_foreground() -> bool {
-    let foreground = std::fs::File::open("/dev/tty")
-        .map_err(|_| rustix::io::Errno::NOTTY)
-        .and_then(rustix::termios::tcgetpgrp);
-    foreground.is_ok_and(|foreground| foreground == rustix::process::getpgrp())
+    std::fs::File::open("/dev/tty").is_ok_and(pty::is_foreground)
 }

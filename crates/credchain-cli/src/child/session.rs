@@ -11,8 +11,7 @@ use std::process::{Command, ExitCode};
 
 use nix::sys::signal::{SigSet, Signal as Blocked};
 use rustix::process::{
-    Pid, Signal, WaitOptions, getpgrp, getpid, ioctl_tiocsctty, kill_process, kill_process_group,
-    setsid,
+    Pid, Signal, getpgrp, getpid, ioctl_tiocsctty, kill_process, kill_process_group, setsid,
 };
 use rustix::stdio::stdin;
 use rustix::termios::{tcgetpgrp, tcsetpgrp};
@@ -35,17 +34,6 @@ pub(super) fn command(program: &Program<'_>) -> io::Result<Command> {
     command.arg0("resolve").arg(LEAD).args(program.command);
     program.give_environment(&mut command);
     Ok(command)
-}
-
-/// Waits for the leader's end; `stopped` is called when it stops.
-pub(super) fn wait(leader: Pid, mut stopped: impl FnMut(Pid)) -> io::Result<u8> {
-    loop {
-        let status = wait::next(leader, WaitOptions::UNTRACED)?;
-        match wait::code(status) {
-            Some(code) => return Ok(code),
-            None => stopped(leader),
-        }
-    }
 }
 
 /// Leads a session, if that is what this process was started for.
@@ -71,11 +59,14 @@ fn run(mut job: Command, program: &OsString) -> io::Result<ExitCode> {
         Ok(child) => child,
         Err(error) => return Ok(not_started(program, &error)),
     };
-    let pid = wait::pid(&child);
+    let pid = Pid::from_child(&child);
     // It may have ended already.
     let _ = tcsetpgrp(stdin(), pid);
     relay.to(pid);
     let code = wait::for_child(pid, |child, signal| {
+        if !wait::is_from_terminal(signal) {
+            return;
+        }
         let has_terminal = tcgetpgrp(stdin()).is_ok_and(|group| group == child);
         if has_terminal && signal != Signal::TSTP {
             // It used the terminal before it was given to it.

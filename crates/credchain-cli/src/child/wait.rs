@@ -1,7 +1,6 @@
 //! Waiting for a child as a shell waits for its job: it may stop and go on before it ends.
 
 use std::io;
-use std::process::Child;
 use std::thread;
 use std::time::Duration;
 
@@ -14,34 +13,34 @@ use rustix::process::{
 /// this process stops like it.
 const TOGETHER: Duration = Duration::from_millis(20);
 
-pub(super) fn pid(child: &Child) -> Pid {
-    Pid::from_child(child)
-}
-
 /// Waits for the child's end and tells its code: 128 + n if signal n ended it, as shells say it.
-/// When the terminal stopped it, `stopped` does what is to be done and continues it.
+/// When it is stopped, `stopped` does what is to be done, and continues it.
 pub(super) fn for_child(child: Pid, mut stopped: impl FnMut(Pid, Signal)) -> io::Result<u8> {
     loop {
-        let status = next(child, WaitOptions::UNTRACED)?;
+        let status = next(child)?;
         if let Some(code) = code(status) {
             return Ok(code);
         }
-        // What was stopped by `kill -STOP` is somebody's doing who will continue it.
-        let signal = status.stopping_signal().and_then(Signal::from_named_raw);
-        if let Some(signal @ (Signal::TSTP | Signal::TTIN | Signal::TTOU)) = signal {
+        if let Some(signal) = status.stopping_signal().and_then(Signal::from_named_raw) {
             stopped(child, signal);
         }
     }
 }
 
+/// Whether it is a terminal that stops with this signal. What was stopped by `kill -STOP` is
+/// somebody's doing who will continue it.
+pub(super) fn is_from_terminal(signal: Signal) -> bool {
+    matches!(signal, Signal::TSTP | Signal::TTIN | Signal::TTOU)
+}
+
 /// The next change of a child's state. As the first process of a container, this one also takes
 /// leave of everything that was orphaned there.
-pub(super) fn next(child: Pid, options: WaitOptions) -> io::Result<WaitStatus> {
+fn next(child: Pid) -> io::Result<WaitStatus> {
     loop {
         let changed = if getpid() == Pid::INIT {
-            rustix::process::wait(options)
+            rustix::process::wait(WaitOptions::UNTRACED)
         } else {
-            waitpid(Some(child), options)
+            waitpid(Some(child), WaitOptions::UNTRACED)
         };
         match changed {
             Ok(Some((pid, status))) if pid == child => return Ok(status),
@@ -52,7 +51,7 @@ pub(super) fn next(child: Pid, options: WaitOptions) -> io::Result<WaitStatus> {
 }
 
 /// The exit code of a child that has ended.
-pub(super) fn code(status: WaitStatus) -> Option<u8> {
+fn code(status: WaitStatus) -> Option<u8> {
     let code = match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => code,
         (None, Some(signal)) => 128 + signal,
@@ -63,7 +62,10 @@ pub(super) fn code(status: WaitStatus) -> Option<u8> {
 
 /// Stops this process because the terminal stopped the child, and continues both when the shell
 /// continues this one.
-pub(super) fn stop_with_it(child: Pid, _: Signal) {
+pub(super) fn stop_with_it(child: Pid, signal: Signal) {
+    if !is_from_terminal(signal) {
+        return;
+    }
     // The shell continues one of the group after the other; this one may be the first.
     thread::sleep(TOGETHER);
     let continued = waitpid(Some(child), WaitOptions::CONTINUED | WaitOptions::NOHANG);

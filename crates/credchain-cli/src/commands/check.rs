@@ -6,12 +6,9 @@ use credchain::{Credchain, Error, Name, Outcome, Resolution};
 use serde::Serialize;
 
 use crate::app::{App, chosen};
-use crate::failure::{self, Failure};
+use crate::failure::{self, FINDINGS, Failure};
 use crate::output::{Output, Style, printable, printable_line};
 use crate::shell::Shell;
-
-/// Exit code of `--strict` when there is nothing worse than warnings.
-const FINDINGS: u8 = 8;
 
 /// Values shorter than this are easily guessed.
 const SHORT: usize = 8;

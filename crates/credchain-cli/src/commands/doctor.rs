@@ -6,11 +6,8 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::doctor::{CHECKS, Row, Site, Status};
-use crate::failure::Failure;
+use crate::failure::{FINDINGS, Failure};
 use crate::output::{Output, Style};
-
-/// Exit code when something is to be mended.
-const FINDINGS: u8 = 8;
 
 /// How many lines of evidence and of fixes of one check people get; JSON has them all.
 const SHOWN: usize = 12;

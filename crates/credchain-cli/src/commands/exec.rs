@@ -7,7 +7,7 @@ use credchain::redact::{Options, Redactor};
 use credchain::{Credchain, Name, Secret};
 
 use super::redact::warn_of_unmasked;
-use crate::app::App;
+use crate::app::{App, injected};
 use crate::child::{self, Mask, Program};
 use crate::failure::Failure;
 use crate::injection::Injection;
@@ -57,14 +57,18 @@ enum When {
 /// removed or renewed meanwhile.
 pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
     let when = if args.no_mask { When::Never } else { args.mask };
-    let (credchain, names) = app.open_injected(&args.only)?;
+    let (credchain, declared) = app.open_declared()?;
+    let names = injected(&args.only, &declared, &credchain)?;
     // Asked for before anything is resolved: it hides what is resolved from now on.
     let redactor = match when {
         When::Never => None,
         _ => Some(credchain.redactor()?),
     };
     let injection = Injection::prepare(&credchain, &names, app)?;
-    let mask = redactor.map(|redactor| mask(redactor, when, &credchain, &injection, app));
+    let mask = redactor.map(|redactor| {
+        hide_environment(&credchain, &declared, app);
+        mask(redactor, when, &credchain, &injection, app)
+    });
     let program = Program {
         environment: &injection.environment(&app.env(), args.clean_env, &credchain),
         command: &args.command,
@@ -80,7 +84,6 @@ fn mask(
     app: &App,
 ) -> Mask {
     let always = when == When::Always;
-    hide_environment(credchain, app);
     if always {
         let secret = injection
             .values()
@@ -101,16 +104,11 @@ fn mask(
 
 /// Hides what the program inherits without having been given it: a declared credential that is not
 /// injected, and was not needed this time, such as a client's secret when there is a token.
-fn hide_environment(credchain: &Credchain, app: &App) {
+fn hide_environment(credchain: &Credchain, declared: &[Name], app: &App) {
     let env = app.env();
-    let inherited = |name: &Name| {
-        Some(Secret::new(
-            env.get(&credchain.env_name(name))?.as_encoded_bytes(),
-        ))
-    };
-    for name in credchain.declared().unwrap_or_default() {
-        if let Some(value) = inherited(&name) {
-            credchain.hide(&name, &value);
+    for name in declared {
+        if let Some(value) = env.get(&credchain.env_name(name)) {
+            credchain.hide(name, &Secret::new(value.as_encoded_bytes()));
         }
     }
 }

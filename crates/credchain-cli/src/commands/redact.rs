@@ -1,12 +1,13 @@
 //! `resolve redact`
 
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read, Write};
 use std::process::ExitCode;
 
 use credchain::redact::{Redactor, Stream};
 use credchain::{Credchain, Error};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::failure::Failure;
@@ -44,7 +45,7 @@ struct Stats {
 pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
     let redactor = redactor(args, app)?;
     let mut stream = redactor.stream();
-    if let Err(error) = copy(&mut stream) {
+    if let Err(error) = copy(io::stdin().lock(), io::stdout().lock(), &mut stream) {
         // Whoever read has enough.
         if error.kind() != ErrorKind::BrokenPipe {
             return Err(Failure::io("redacting standard input", error));
@@ -88,11 +89,15 @@ pub(crate) fn warn_of_unmasked(credchain: &Credchain, app: &App) {
     }
 }
 
-/// Each piece of input is answered at once, so that a log can be followed.
-fn copy(stream: &mut Stream) -> io::Result<()> {
-    let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
-    let mut block = vec![0; BLOCK];
-    let mut out = Vec::new();
+/// Hands on what is read without secrets, until either side is closed. Each piece of input is
+/// answered at once, so that a log can be followed.
+pub(crate) fn copy(
+    mut input: impl Read,
+    mut output: impl Write,
+    stream: &mut Stream,
+) -> io::Result<()> {
+    let mut block = Zeroizing::new(vec![0; BLOCK]);
+    let mut out = Zeroizing::new(Vec::new());
     loop {
         let count = match input.read(&mut block) {
             Ok(0) => break,

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use credchain::is_own_secret;
 use credchain::redact::Rules;
 use credchain::scan::{Finding, Scan, SkipReason};
 
@@ -55,14 +54,12 @@ fn present<'a>(site: &'a Site<'_>) -> impl Iterator<Item = &'a Path> {
 }
 
 fn scan(site: &Site<'_>) -> Scan {
-    let names = site.env().all().into_iter().map(|(name, _)| name);
-    let own = names.filter(|name| name.to_str().is_some_and(is_own_secret));
     // Rules of a project that is not trusted are left out, and so are wrong ones.
     let rules = site
         .project()
         .ok()
         .and_then(|project| project.scan_rules().ok());
-    let scan = Scan::new(rules.unwrap_or_else(Rules::builtin)).withhold(own);
+    let scan = Scan::new(rules.unwrap_or_else(Rules::builtin)).withhold(site.app().own_secrets());
     match site.values() {
         Ok(values) => scan.known(&values.known),
         // Then there is only what looks like a secret.

@@ -4,7 +4,6 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::own_secrets;
 use crate::app::App;
 use crate::failure::Failure;
 
@@ -72,7 +71,7 @@ fn hooks(app: &App) -> Result<PathBuf, Failure> {
     git.args(["rev-parse", "--git-path", "hooks"])
         .stdin(Stdio::null())
         .stderr(Stdio::null());
-    for name in own_secrets(app) {
+    for name in app.own_secrets() {
         git.env_remove(name);
     }
     let output = git

@@ -8,16 +8,12 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use credchain::is_own_secret;
 use credchain::scan::{Baseline, BaselineKey, Error, ErrorKind, Scan};
 
 use self::known::Known;
 use crate::app::App;
-use crate::failure::Failure;
+use crate::failure::{FINDINGS, Failure};
 use crate::files::{self, Mode};
-
-/// Exit code when something was found.
-const FINDINGS: u8 = 8;
 
 /// More is no text that somebody pipes.
 const STDIN_LIMIT: u64 = 1 << 30;
@@ -89,7 +85,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
     let mut scan = Scan::new(known.rules.clone())
         .known(&known.redactor)
         .allow(args.allow.iter().cloned())
-        .withhold(own_secrets(app));
+        .withhold(app.own_secrets());
     let baseline = baseline(args)?;
     if let Some(baseline) = &baseline {
         scan = scan.baseline(baseline.clone());
@@ -176,14 +172,6 @@ fn accept(path: &Path, baseline: &Baseline, app: &App) -> Result<(), Failure> {
         path.display()
     ));
     Ok(())
-}
-
-/// credchain's own secrets, which no program that it starts gets.
-fn own_secrets(app: &App) -> Vec<std::ffi::OsString> {
-    let names = app.env().all().into_iter().map(|(name, _)| name);
-    names
-        .filter(|name| name.to_str().is_some_and(is_own_secret))
-        .collect()
 }
 
 fn failed(error: &Error) -> Failure {
