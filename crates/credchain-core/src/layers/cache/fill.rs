@@ -1,5 +1,8 @@
 //! What a backend's answers mean for the store. Runs inside a flight, so that an abandoned read
 //! fills the store as well.
+//!
+//! The store is looked at once more before the backend is asked: whoever looked in vain while the
+//! last flight was under way may come to the flights only after it has landed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -63,6 +66,9 @@ impl Fill {
 
 layer! { Fill, reads {
     async fn get(&self, reference: &Reference, cx: &Context) -> Result<Secret> {
+        if let Some(answer) = self.store.fresh(reference, cx) {
+            return answer;
+        }
         let ticket = self.store.ticket(reference);
         let answer = self.inner.get(reference, cx).await;
         self.note(&ticket, &answer, cx);
@@ -70,12 +76,22 @@ layer! { Fill, reads {
     }
 
     async fn get_many(&self, references: &[Reference], cx: &Context) -> Vec<Result<Secret>> {
-        let tickets: Vec<_> = references.iter().map(|r| self.store.ticket(r)).collect();
-        let answers = self.inner.get_many(references, cx).await;
-        for (ticket, answer) in tickets.iter().zip(&answers) {
+        let known: Vec<_> = references.iter().map(|r| self.store.fresh(r, cx)).collect();
+        let wanted: Vec<_> = references
+            .iter()
+            .zip(&known)
+            .filter(|(_, known)| known.is_none())
+            .map(|(reference, _)| reference.clone())
+            .collect();
+        if wanted.is_empty() {
+            return known.into_iter().flatten().collect();
+        }
+        let tickets: Vec<_> = wanted.iter().map(|r| self.store.ticket(r)).collect();
+        let fetched = self.inner.get_many(&wanted, cx).await;
+        for (ticket, answer) in tickets.iter().zip(&fetched) {
             self.note(ticket, answer, cx);
         }
-        answers
+        merge(known, fetched)
     }
 } }
 
@@ -91,12 +107,58 @@ impl Drop for Forgetting<'_> {
     }
 }
 
-pub(super) fn unanswered() -> Error {
+/// What was known already, with the gaps filled in order by what was fetched.
+pub(super) fn merge(
+    known: Vec<Option<Result<Secret>>>,
+    fetched: impl IntoIterator<Item = Result<Secret>>,
+) -> Vec<Result<Secret>> {
+    let mut fetched = fetched.into_iter();
+    let answers = known.into_iter().map(|known| {
+        let answer = known.or_else(|| fetched.next());
+        answer.unwrap_or_else(|| Err(unanswered()))
+    });
+    answers.collect()
+}
+
+fn unanswered() -> Error {
     Error::new(Kind::Internal, "the provider left a question unanswered")
 }
 
 impl fmt::Debug for Fill {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::CacheSettings;
+    use super::*;
+    use crate::{ManualClock, Memory};
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    #[tokio::test]
+    async fn whoever_looked_before_a_flight_landed_and_comes_after_it_asks_nobody() {
+        let clock = ManualClock::new();
+        let cx = Context::system().with_clock(clock.clock());
+        let memory = Arc::new(Memory::new().with("a", b"1").with("b", b"2"));
+        let store = Arc::new(Store::new(CacheSettings::new(MINUTE)));
+        let fill = Fill::new(memory.clone(), store);
+        let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
+        // Each call is a flight of its own.
+        fill.get(&a, &cx).await.unwrap();
+        assert!(fill.get(&a, &cx).await.unwrap().meta().cached);
+        assert_eq!(memory.reads(), 1);
+        let both = fill.get_many(&[b, a.clone()], &cx).await;
+        let values: Vec<_> = both.iter().map(|s| s.as_ref().unwrap().expose()).collect();
+        assert_eq!(values, [b"2", b"1"]);
+        assert_eq!(memory.reads(), 2);
+        // A refresh in the background is for a value past its first life.
+        clock.advance(MINUTE);
+        fill.get(&a, &cx).await.unwrap();
+        assert_eq!(memory.reads(), 3);
     }
 }

@@ -119,11 +119,10 @@ crate::delegate_provider! {
                 return found.into_iter().flatten().collect();
             }
             let fetched = self.inner.get_many(&missing, cx).await;
-            let mut fetched = missing.iter().zip(fetched).map(|(reference, answer)| {
+            let fetched = missing.iter().zip(fetched).map(|(reference, answer)| {
                 answer.or_else(|error| self.bridge(reference, error, cx))
             });
-            let answers = found.into_iter().map(|known| known.or_else(|| fetched.next()));
-            answers.map(|answer| answer.unwrap_or_else(|| Err(fill::unanswered()))).collect()
+            fill::merge(found, fetched)
         }
     }
 }

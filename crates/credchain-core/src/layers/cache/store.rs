@@ -108,6 +108,15 @@ impl Store {
         found
     }
 
+    /// An answer too young to be fetched again, whoever asks.
+    pub(super) fn fresh(&self, reference: &Reference, cx: &Context) -> Option<Result<Secret>> {
+        let now = Moment::of(cx);
+        let state = self.lock();
+        let entry = state.entries.get(reference)?;
+        let young = entry.answer.is_err() || entry.age(&now) < self.settings.ttl;
+        (young && !self.is_dead(entry, &now)).then(|| entry.answer.clone())
+    }
+
     /// The value to bridge an outage with, if it is young enough.
     pub(super) fn stale(&self, reference: &Reference, cx: &Context) -> Option<Secret> {
         let now = Moment::of(cx);
