@@ -63,6 +63,14 @@ impl Label {
             Self::Rule(name) => name,
         }
     }
+
+    /// Where the owner or the rule's name is in memory: the same for all that share it.
+    pub(crate) fn place(&self) -> usize {
+        match self {
+            Self::Value(owner) => Arc::as_ptr(owner).addr(),
+            Self::Rule(name) => Arc::as_ptr(name).addr(),
+        }
+    }
 }
 
 /// The registered value that a needle belongs to, as far as a mask may tell.

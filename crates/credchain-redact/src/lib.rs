@@ -11,6 +11,7 @@ mod matcher;
 mod occurrence;
 pub mod panic;
 mod redactor;
+mod registered;
 mod replacement;
 pub mod rules;
 mod stream;

@@ -9,11 +9,10 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use zeroize::Zeroizing;
 
-use crate::common::is_common;
-use crate::finder::{Finder, Owner};
-use crate::forms::Forms;
+use crate::finder::Finder;
 use crate::matcher::layer::Layer;
 use crate::occurrence::{self, Occurrence};
+use crate::registered::{self, Registered, Worth};
 use crate::replacement::{Replacement, Writer};
 use crate::rules::Rules;
 use crate::stream::Stream;
@@ -62,8 +61,7 @@ type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 /// A value that is registered.
 #[derive(Clone)]
 struct Value {
-    owner: Arc<Owner>,
-    forms: Arc<Forms>,
+    registered: Arc<Registered>,
     /// When it stops being one.
     until: Option<Duration>,
 }
@@ -73,7 +71,7 @@ struct State {
     /// By name: everything that has to be found.
     values: BTreeMap<Box<str>, Vec<Value>>,
     /// What is not in a layer yet.
-    pending: Vec<(Arc<Owner>, Arc<Forms>)>,
+    pending: Vec<Arc<Registered>>,
     layers: Vec<Built>,
     /// When the first of the values that were unregistered ends.
     first_end: Option<Duration>,
@@ -81,7 +79,7 @@ struct State {
 
 /// A layer and what it was made of.
 struct Built {
-    values: Vec<(Arc<Owner>, Arc<Forms>)>,
+    values: Vec<Arc<Registered>>,
     layer: Arc<Layer>,
 }
 
@@ -227,7 +225,8 @@ impl Redactor {
     ///
     /// Cheap if this name has this value already. A name may have several values.
     pub fn register(&self, name: &str, value: &[u8], options: Options) -> Registration {
-        if let Some(reason) = self.reason_against(value, options) {
+        let worth = self.worth(options);
+        if let Some(reason) = worth.reason_against(value) {
             return Registration::Unmasked(reason);
         }
         let mut state = self.state();
@@ -236,28 +235,21 @@ impl Redactor {
             known.until = None;
             return Registration::Masked;
         }
-        drop(state);
-        let forms = Arc::new(Forms::of(value, |part| self.is_worth(part, options)));
-        let owner = Arc::new(self.shared.settings.replacement.owner(name, value));
-        let mut state = self.state();
-        // Somebody else may have registered it meanwhile.
-        if state.find(name, value).is_none() {
-            state.pending.push((Arc::clone(&owner), Arc::clone(&forms)));
-            let value = Value {
-                owner,
-                forms,
-                until: None,
-            };
-            state.values.entry(name.into()).or_default().push(value);
-            self.changed(&state);
-        }
+        let owner = self.shared.settings.replacement.owner(name, value);
+        let registered = Arc::new(Registered::new(owner, value, worth));
+        state.pending.push(Arc::clone(&registered));
+        state.values.entry(name.into()).or_default().push(Value {
+            registered,
+            until: None,
+        });
+        self.changed(&state);
         Registration::Masked
     }
 
     /// Every form in which a value is hidden, the value itself first: for whoever searches files.
     pub fn forms(&self, value: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
-        let forms = Forms::of(value, |part| self.is_worth(part, Options::default()));
-        forms
+        self.worth(Options::default())
+            .forms(value)
             .each()
             .map(|form| Zeroizing::new(form.to_vec()))
             .collect()
@@ -372,7 +364,8 @@ impl Redactor {
             .iter()
             .map(|built| Arc::clone(&built.layer))
             .collect();
-        let owners = state.values.values().flatten().map(|value| &*value.owner);
+        let values = state.values.values().flatten();
+        let owners = values.map(|value| &**value.registered.owner());
         let writer = Writer::new(&self.shared.settings.replacement, &layers, owners);
         let snapshot = Arc::new(Snapshot {
             version,
@@ -383,21 +376,10 @@ impl Redactor {
         Some(snapshot)
     }
 
-    /// Whether a part of a value is masked for itself.
-    fn is_worth(&self, part: &[u8], options: Options) -> bool {
-        self.reason_against(part, options).is_none()
-    }
-
-    fn reason_against(&self, value: &[u8], options: Options) -> Option<Reason> {
-        let trimmed = value.trim_ascii();
-        if trimmed.is_empty() {
-            Some(Reason::Empty)
-        } else if options.force {
-            None
-        } else if trimmed.len() < self.shared.settings.min_length {
-            Some(Reason::TooShort)
-        } else {
-            is_common(trimmed).then_some(Reason::Common)
+    fn worth(&self, options: Options) -> Worth {
+        Worth {
+            min_length: self.shared.settings.min_length,
+            force: options.force,
         }
     }
 
@@ -450,7 +432,7 @@ impl State {
         self.values
             .get_mut(name)?
             .iter_mut()
-            .find(|known| known.forms.value() == value)
+            .find(|known| known.registered.value() == value)
     }
 
     /// Puts what is new into a layer, and small layers together: each value is put together with
@@ -471,16 +453,18 @@ impl State {
 
     /// Takes values out of everything.
     fn forget(&mut self, gone: &[Value]) {
-        let is_gone =
-            |forms: &Arc<Forms>| gone.iter().any(|value| Arc::ptr_eq(&value.forms, forms));
-        self.pending.retain(|(_, forms)| !is_gone(forms));
+        let is_gone = |known: &Arc<Registered>| {
+            gone.iter()
+                .any(|value| Arc::ptr_eq(&value.registered, known))
+        };
+        self.pending.retain(|known| !is_gone(known));
         for built in std::mem::take(&mut self.layers) {
-            if !built.values.iter().any(|(_, forms)| is_gone(forms)) {
+            if !built.values.iter().any(is_gone) {
                 self.layers.push(built);
                 continue;
             }
             let mut left = built.values;
-            left.retain(|(_, forms)| !is_gone(forms));
+            left.retain(|known| !is_gone(known));
             if !left.is_empty() {
                 self.layers.push(Built::new(left));
             }
@@ -489,8 +473,9 @@ impl State {
 }
 
 impl Built {
-    fn new(mut values: Vec<(Arc<Owner>, Arc<Forms>)>) -> Self {
-        values.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+    fn new(mut values: Vec<Arc<Registered>>) -> Self {
+        registered::prepare(&values);
+        values.sort_by(|a, b| a.owner().name.cmp(&b.owner().name));
         let layer = Arc::new(Layer::new(&values));
         Self { values, layer }
     }

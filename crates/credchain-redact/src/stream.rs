@@ -1,7 +1,7 @@
 //! Bytes in, bytes out: the core that every door of this crate stands on.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -48,7 +48,9 @@ pub struct Stream {
     /// Masks of what has not been released.
     pending: Vec<Stretch>,
     found: Vec<Mask>,
-    counts: BTreeMap<Box<str>, u64>,
+    /// How many masks there were, by the label's place in memory, which it keeps as long as it is
+    /// here: comparing names would take longer than finding what they stand for.
+    counts: HashMap<usize, (Label, u64)>,
     /// Whether it stays with the values that it has.
     is_pinned: bool,
 }
@@ -95,7 +97,7 @@ impl Stream {
             masked_until: None,
             pending: Vec::new(),
             found: Vec::new(),
-            counts: BTreeMap::new(),
+            counts: HashMap::new(),
         };
         stream.adopt(snapshot);
         stream
@@ -153,12 +155,18 @@ impl Stream {
 
     /// How many secrets have been replaced, in all.
     pub fn replaced(&self) -> u64 {
-        self.counts.values().sum()
+        self.counts.values().map(|(_, count)| count).sum()
     }
 
     /// How many secrets have been replaced, by the name of the credential or the rule.
+    ///
+    /// In the order of the names.
     pub fn counts(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.counts.iter().map(|(name, count)| (&**name, *count))
+        let mut named = BTreeMap::new();
+        for (label, count) in self.counts.values() {
+            *named.entry(label.name()).or_default() += count;
+        }
+        named.into_iter()
     }
 
     /// How many bytes are held back.
@@ -219,7 +227,9 @@ impl Stream {
                 if self.masked_until.is_none_or(|end| end < mask.start) {
                     out.extend_from_slice(slice(shown, mask.start));
                     self.snapshot.writer().write(&mask.label, out);
-                    count(&mut self.counts, &mask.label);
+                    let place = mask.label.place();
+                    let count = self.counts.entry(place).or_insert((mask.label, 0));
+                    count.1 += 1;
                 }
                 let end = self.masked_until.map_or(mask.end, |end| end.max(mask.end));
                 self.masked_until = Some(end);
@@ -256,15 +266,6 @@ impl Stretch {
         by_place
             .then_with(|| rank(self).cmp(&rank(other)))
             .then_with(|| self.label.name().cmp(other.label.name()))
-    }
-}
-
-fn count(counts: &mut BTreeMap<Box<str>, u64>, label: &Label) {
-    match counts.get_mut(label.name()) {
-        Some(count) => *count += 1,
-        None => {
-            counts.insert(label.name().into(), 1);
-        }
     }
 }
 

@@ -120,13 +120,6 @@ impl Forms {
         &self.spans
     }
 
-    /// The value itself.
-    pub(crate) fn value(&self) -> &[u8] {
-        self.spans
-            .first()
-            .map_or(&[], |form| &self.bytes[..form.len as usize])
-    }
-
     fn encode(&mut self, value: &[u8]) {
         let letters_only = value.iter().all(u8::is_ascii_alphanumeric);
         for family in &FAMILIES {

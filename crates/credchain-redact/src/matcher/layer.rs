@@ -7,7 +7,7 @@ use super::filter::Filter;
 use super::needles::{Needles, Span};
 use crate::buffer::Buffer;
 use crate::finder::{Label, Owner};
-use crate::forms::Forms;
+use crate::registered::Registered;
 use crate::replacement::Clashes;
 
 /// Everything that was registered in one go, or several such sets put together.
@@ -23,11 +23,12 @@ pub(crate) struct Layer {
 impl Layer {
     /// The layer of these values, which are in the order of their names: of two that have a form
     /// in common, the first one gives its name to a mask.
-    pub(crate) fn new(values: &[(Arc<Owner>, Arc<Forms>)]) -> Self {
-        let size = values.iter().map(|(_, forms)| forms.bytes().len()).sum();
+    pub(crate) fn new(values: &[Arc<Registered>]) -> Self {
+        let each = || values.iter().map(|value| value.forms());
+        let size = each().map(|forms| forms.bytes().len()).sum();
         let mut bytes = Buffer::with_capacity(size);
         let mut spans = Vec::new();
-        for (owner, (_, forms)) in (0_u32..).zip(values) {
+        for (owner, forms) in (0_u32..).zip(each()) {
             let base = bytes.len();
             bytes.extend(forms.bytes());
             spans.extend(forms.spans().iter().map(|form| Span {
@@ -39,7 +40,10 @@ impl Layer {
         }
         let needles = Needles::new(bytes, spans);
         let filter = Filter::new(&needles);
-        let owners = values.iter().map(|(owner, _)| Arc::clone(owner)).collect();
+        let owners = values
+            .iter()
+            .map(|value| Arc::clone(value.owner()))
+            .collect();
         Self {
             needles,
             filter,
