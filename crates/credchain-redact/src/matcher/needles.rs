@@ -168,7 +168,7 @@ impl Needles {
         let mut after = first;
         let mut work = 0;
         if self.keys.get(first) == Some(&wanted) {
-            let same = self.keys[first..].partition_point(|&key| key == wanted);
+            let same = partition(self.len() - first, |i| self.keys[first + i] == wanted);
             after += partition(same, |i| {
                 let needle = self.text(first + i);
                 work += needle.len().min(text.len());
