@@ -87,7 +87,9 @@ pub(crate) fn prepare(values: &[Arc<Registered>]) {
             let make = || share.iter().for_each(|value| _ = value.forms());
             drop(std::thread::Builder::new().spawn_scoped(scope, make));
         }
-        own.into_iter().flatten().for_each(|value| _ = value.forms());
+        own.into_iter()
+            .flatten()
+            .for_each(|value| _ = value.forms());
     });
 }
 

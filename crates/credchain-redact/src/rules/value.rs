@@ -248,9 +248,13 @@ fn is_uuid(text: &str) -> bool {
 /// A call, an index, a template, a type, markup.
 fn is_code(text: &str) -> bool {
     let has = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
-    has(&[
-        "(", "=>", "->", "::", "${", "{{", "</", "&&", "||", "[\"", "['", "%s", "%d", "{}", "...",
-    ]) || (text.ends_with(['{', ';', ',', '[', ':']) && is_name(text))
+    // Generated keys have all kinds of signs; a call has a name before its parenthesis.
+    let is_call = || text.split_once('(').is_some_and(|(name, _)| is_name(name));
+    is_call()
+        || has(&[
+            "=>", "->", "::", "${", "{{", "</", "&&", "||", "[\"", "['", "%s", "%d", "{}", "...",
+        ])
+        || (text.ends_with(['{', ';', ',', '[', ':']) && is_name(text))
         || text.starts_with(['&', '*', '@']) && is_name(&text[1..])
 }
 
