@@ -6,6 +6,7 @@ mod ask;
 mod config;
 mod date;
 mod discovery;
+mod door;
 mod endpoint;
 mod error;
 mod flight;
@@ -22,6 +23,7 @@ mod store;
 mod token;
 
 pub use crate::config::{Authentication, Client, Endpoints, Grant, Reuse, Signing};
+pub use crate::door::{AuthorizationHeader, Authorized};
 pub use crate::kept::{LoggedOut, Status};
 pub use crate::login::{Show, Step};
 pub use crate::source::TokenSource;

@@ -14,8 +14,8 @@ use crate::flight::Answer;
 use crate::form::Form;
 use crate::http::Http;
 use crate::life::Moment;
-use crate::source::Shared;
-use crate::store::{Record, Turn};
+use crate::source::{Shared, lost};
+use crate::store::{Enough, Record, Turn};
 use crate::token::Token;
 
 /// The longest that one exchange takes, with all its attempts.
@@ -62,13 +62,22 @@ impl<'a> Renewal<'a> {
         if let Some(token) = self.good(&self.peek().await?) {
             return Ok(token);
         }
-        let held = self.enter().await?;
+        let Some(mut held) = self.enter_unless(&|kept| self.good(kept).is_some()).await? else {
+            // Somebody else has just got it.
+            return match self.good(&self.peek().await?) {
+                Some(token) => Ok(token),
+                None => Err(lost()),
+            };
+        };
         match self.good(&held.record) {
             Some(token) if held.unsaved => {
                 self.keep(held).await;
                 Ok(token)
             }
-            Some(token) => Ok(token),
+            Some(token) => {
+                held.turn.leave().await;
+                Ok(token)
+            }
             None => self.next(held).await,
         }
     }
@@ -81,19 +90,27 @@ impl<'a> Renewal<'a> {
 
     /// Waits for the turn to change what is kept, and reads it again.
     pub(crate) async fn enter(&self) -> Result<Held, Failed> {
+        let held = self.enter_unless(&|_| false).await?;
+        held.ok_or_else(lost)
+    }
+
+    /// The same, unless what is kept meanwhile is enough.
+    async fn enter_unless(&self, enough: &Enough<'_>) -> Result<Option<Held>, Failed> {
         // Whoever has a record to write still has the turn.
         let unsaved = self.shared.unsaved().take();
-        if let Some(held) = unsaved {
-            return Ok(held);
+        if unsaved.is_some() {
+            return Ok(unsaved);
         }
         let Shared { store, key, .. } = self.shared;
-        let mut turn = store.0.enter(key, &self.cx).await?;
+        let Some(mut turn) = store.0.enter(key, enough, &self.cx).await? else {
+            return Ok(None);
+        };
         let record = turn.load().await?.unwrap_or_default();
-        Ok(Held {
+        Ok(Some(Held {
             turn,
             record,
             unsaved: false,
-        })
+        }))
     }
 
     /// Asks for a token.
@@ -111,8 +128,12 @@ impl<'a> Renewal<'a> {
         } = match self.prepare(&mut held, &cx).await {
             Ok(prepared) => prepared,
             Err(failed) => {
-                // What is still to be written is not to be lost for this.
-                *self.shared.unsaved() = Some(held).filter(|held| held.unsaved);
+                if held.unsaved {
+                    // What is still to be written is not to be lost for this.
+                    *self.shared.unsaved() = Some(held);
+                } else {
+                    held.turn.leave().await;
+                }
                 return Err(failed);
             }
         };
@@ -130,6 +151,8 @@ impl<'a> Renewal<'a> {
                 if refresh.is_some() {
                     held.record.fail(&failed);
                     self.keep(held).await;
+                } else {
+                    held.turn.leave().await;
                 }
                 Err(failed)
             }
@@ -240,8 +263,12 @@ impl<'a> Renewal<'a> {
     /// Writes a record. If that cannot be done, it and the turn stay here: the token is good all
     /// the same.
     async fn keep(&self, mut held: Held) {
-        if let Err(error) = held.turn.save(&held.record).await {
-            tracing::warn!(token = %self.shared.settings.name, %error, "a token cannot be kept");
+        let Err(error) = held.turn.save_and_leave(&held.record).await else {
+            return;
+        };
+        tracing::warn!(token = %self.shared.settings.name, %error, "a token cannot be kept");
+        // Whoever has taken over has something newer.
+        if error.kind() != Kind::Conflict {
             held.unsaved = true;
             *self.shared.unsaved() = Some(held);
         }

@@ -19,6 +19,7 @@ use crate::error::{Failed, Failure, Need};
 use crate::flight::Answer;
 use crate::renew::{Held, Renewal};
 use crate::source::{Shared, TokenSource, lost};
+use crate::store::Record;
 use crate::token::Token;
 
 /// Shows a person what to do for a login.
@@ -100,7 +101,22 @@ async fn log_in(shared: &Shared, show: &dyn Show, cx: &Context) -> Answer {
     let renewal = Renewal::new(shared, cx);
     let before = renewal.peek().await?;
     // The turn for logins, not that for tokens: a person takes minutes.
-    let _turn = shared.store.0.enter(&shared.key.of_logins(), cx).await?;
+    let logins = shared.key.of_logins();
+    let turn = shared.store.0.enter(&logins, &|_| false, cx).await?;
+    let answer = log_in_alone(shared, show, &renewal, &before, cx).await;
+    if let Some(mut turn) = turn {
+        turn.leave().await;
+    }
+    answer
+}
+
+async fn log_in_alone(
+    shared: &Shared,
+    show: &dyn Show,
+    renewal: &Renewal<'_>,
+    before: &Record,
+    cx: &Context,
+) -> Answer {
     let now = renewal.peek().await?;
     if now.generation > before.generation
         && let Some(token) = renewal.good(&now)

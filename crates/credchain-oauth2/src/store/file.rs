@@ -9,7 +9,7 @@ use credchain_core::files::{Links, PrivateDirectory, make_private_directory, ope
 use credchain_core::{Clock, Context, Error, Kind, Result, async_trait};
 
 use super::seal::{Cipher, Sealing};
-use super::{Backend, Record, Turn};
+use super::{Backend, Enough, Record, Turn};
 use crate::key::Key;
 
 /// How often another program's turn is looked at, and how many times: longer in all than any
@@ -65,7 +65,12 @@ impl Backend for Directory {
         Ok(text.and_then(|text| Record::decode(&text)))
     }
 
-    async fn enter(&self, key: &Key, cx: &Context) -> Result<Box<dyn Turn>> {
+    async fn enter(
+        &self,
+        key: &Key,
+        _: &Enough<'_>,
+        cx: &Context,
+    ) -> Result<Option<Box<dyn Turn>>> {
         // The lock is of the operating system, and ends with the process that holds it.
         let lock = self.open_lock(key)?;
         for _ in 0..LOOKS {
@@ -74,13 +79,13 @@ impl Backend for Directory {
             }
             match lock.try_lock() {
                 Ok(()) => {
-                    return Ok(Box::new(Held {
+                    return Ok(Some(Box::new(Held {
                         cipher: self.sealing.cipher(key, cx).await?,
                         files: self.files.clone(),
                         name: key.as_str().to_owned(),
                         clock: cx.clock().clone(),
                         _lock: lock,
-                    }));
+                    })));
                 }
                 Err(TryLockError::WouldBlock) => tokio::time::sleep(PAUSE).await,
                 Err(TryLockError::Error(error)) => return Err(unlockable(&self.files, &error)),

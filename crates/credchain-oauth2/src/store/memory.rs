@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use credchain_core::{Context, Result, async_trait};
 use tokio::sync::OwnedMutexGuard;
 
-use super::{Backend, Record, Turn};
+use super::{Backend, Enough, Record, Turn};
 use crate::key::Key;
 
 type Slot = Arc<tokio::sync::Mutex<Option<Record>>>;
@@ -29,10 +29,15 @@ impl Backend for Memory {
         Ok(slot.try_lock().ok().and_then(|record| record.clone()))
     }
 
-    async fn enter(&self, key: &Key, cx: &Context) -> Result<Box<dyn Turn>> {
+    async fn enter(
+        &self,
+        key: &Key,
+        _: &Enough<'_>,
+        cx: &Context,
+    ) -> Result<Option<Box<dyn Turn>>> {
         let slot = self.slot(key);
         let guard = cx.in_time(async { Ok(slot.lock_owned().await) }).await?;
-        Ok(Box::new(Held(guard)))
+        Ok(Some(Box::new(Held(guard))))
     }
 }
 

@@ -4,12 +4,13 @@ mod file;
 mod memory;
 mod record;
 mod seal;
+mod shared;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use credchain_core::{Context, Result, async_trait};
+use credchain_core::{Context, Provider, Result, async_trait};
 
 use crate::key::Key;
 
@@ -37,6 +38,25 @@ impl Store {
     pub fn directory(path: impl Into<PathBuf>, sealing: Sealing) -> Self {
         Self(Arc::new(file::Directory::new(path.into(), sealing)))
     }
+
+    /// Below a path of a provider that compares before it sets, such as Vault's or `OpenBao`'s
+    /// key-value store, for a fleet of machines. The provider must not be one that caches.
+    ///
+    /// One machine at a time asks for the next token, for a minute at most; then another one takes
+    /// over, and what the first one brings later is not kept. Every machine needs the same key; a key
+    /// file is of one machine only.
+    ///
+    /// # Errors
+    /// [`Kind::Misconfigured`](credchain_core::Kind::Misconfigured) if the provider does not compare.
+    pub fn shared(
+        provider: Arc<dyn Provider>,
+        path: impl Into<String>,
+        sealing: Sealing,
+    ) -> Result<Self> {
+        Ok(Self(Arc::new(shared::Shared::new(
+            provider, path, sealing,
+        )?)))
+    }
 }
 
 impl fmt::Debug for Store {
@@ -53,11 +73,20 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     async fn peek(&self, key: &Key, cx: &Context) -> Result<Option<Record>>;
 
     /// Waits for the turn to change what is kept under a key. One at a time has it, among all that
-    /// share the store; when its holder dies, it ends.
-    async fn enter(&self, key: &Key, cx: &Context) -> Result<Box<dyn Turn>>;
+    /// share the store; when its holder dies, it ends. Nothing if what is kept meanwhile is enough.
+    async fn enter(
+        &self,
+        key: &Key,
+        enough: &Enough<'_>,
+        cx: &Context,
+    ) -> Result<Option<Box<dyn Turn>>>;
 }
 
-/// The right to change one record, until this is dropped.
+/// Whether a record is all that somebody wants who waits for a turn.
+pub(crate) type Enough<'a> = dyn Fn(&Record) -> bool + Send + Sync + 'a;
+
+/// The right to change one record, until this is dropped. Where others cannot see that, it lasts
+/// until it is left, or for a while.
 #[async_trait]
 pub(crate) trait Turn: fmt::Debug + Send {
     /// What is kept. What can never be read again is set aside.
@@ -66,6 +95,17 @@ pub(crate) trait Turn: fmt::Debug + Send {
     /// Keeps a record. When this returns, it survives a crash.
     async fn save(&mut self, record: &Record) -> Result<()>;
 
-    /// Keeps nothing any more.
+    /// Keeps a record, and ends the turn.
+    ///
+    /// # Errors
+    /// `Conflict` if somebody else has taken over: what is kept is theirs, and stays.
+    async fn save_and_leave(&mut self, record: &Record) -> Result<()> {
+        self.save(record).await
+    }
+
+    /// Keeps nothing any more, and ends the turn.
     async fn clear(&mut self) -> Result<()>;
+
+    /// Ends the turn.
+    async fn leave(&mut self) {}
 }
