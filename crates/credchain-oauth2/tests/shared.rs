@@ -197,11 +197,7 @@ async fn another_machine_takes_over_and_the_late_one_writes_nothing() {
     let third = Machine::new(&client, &line);
     assert_eq!(third.token().await.unwrap(), access_token(2));
     assert_eq!(server.count(), 2);
-    let began = ManualClock::new().clock().monotonic();
-    assert!(
-        waited - began >= SECOND * 60,
-        "not before a term had passed"
-    );
+    assert!(waited >= SECOND * 60, "not before a term had passed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
