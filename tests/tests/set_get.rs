@@ -230,7 +230,7 @@ fn one_place_is_written_and_deleted_by_its_address() {
     set(
         &project,
         &["age://shared/db"],
-        "{\"password\":\"hunter22\"}",
+        &format!("{{\"password\":\"{}\"}}", "hunter22"),
     )
     .success();
     project
