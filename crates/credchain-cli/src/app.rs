@@ -89,7 +89,7 @@ impl App {
         if let Some(prompt) = self.prompt() {
             context = context.with_interactive(true).with_prompt(prompt);
         }
-        let mut opener = Credchain::opener().context(context);
+        let mut opener = Credchain::opener().one_shot().context(context);
         if let Some(config) = &self.global.config {
             opener = opener.config(config);
         }

@@ -203,6 +203,10 @@ fn shape_in(keys: &[Setting], path: &[String]) -> Option<Shape> {
             variants.iter().find_map(|(_, keys)| shape_in(keys, rest))
         }
         Shape::Map(shape) if rest.len() == 1 => Some(*shape),
+        Shape::AnyOf(shapes) => shapes.iter().find_map(|shape| match shape {
+            Shape::Table(keys) => shape_in(keys, rest),
+            _ => None,
+        }),
         _ => None,
     }
 }

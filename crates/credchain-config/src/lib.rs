@@ -61,8 +61,9 @@ pub use crate::discovery::{Discovery, FILE_NAME};
 pub use crate::loaded::{ConfigFile, Loaded, Role, Shown};
 pub use crate::loader::{check_profiles, load};
 pub use crate::model::{
-    AuditSpec, ChainChoice, CredentialSpec, DEFAULT_CHAIN, DEFAULT_PROFILE, OAuth2Spec, OnFailure,
-    Patterns, Project, ProviderSpec, RedactionRule, RedactionSpec, Replace, RotationSpec,
+    AssertionSpec, AuditSpec, ChainChoice, CredentialSpec, DEFAULT_CHAIN, DEFAULT_PROFILE,
+    OAuth2Spec, OnFailure, Patterns, Project, ProviderSpec, RedactionRule, RedactionSpec, Replace,
+    ReuseSpec, RotationSpec, TokenPlace, TokenStoreSpec,
 };
 pub use crate::reference::reference_markdown;
 pub use crate::schema::schema;

@@ -270,18 +270,30 @@ pub struct OAuth2Spec {
     pub client_id: String,
     /// The credential that is the client's secret.
     pub client_secret: Option<Name>,
-    /// How the secret is sent, in the word of the configuration.
+    /// How the client says who it is, in the word of the configuration.
     pub authentication: String,
+    /// What assertions are signed with, and what they say.
+    pub assertion: AssertionSpec,
     /// The credential that is the refresh token of somebody who logged in elsewhere.
     pub refresh_token: Option<Name>,
     /// What the token may do.
     pub scopes: Vec<String>,
+    /// Whether a token that may do less is refused.
+    pub require_scopes: bool,
     /// Whom the token is for, as several vendors have it.
     pub audience: Option<String>,
     /// What the token is for.
     pub resources: Vec<String>,
     /// Further parameters of each request.
     pub parameters: BTreeMap<String, String>,
+    /// Whether a refresh token is sent twice.
+    pub reuse: ReuseSpec,
+    /// How long before its end a token is replaced without anybody waiting.
+    pub advisory: Option<Duration>,
+    /// The port that a browser comes back to.
+    pub redirect_port: Option<u16>,
+    /// Where tokens are kept.
+    pub store: TokenStoreSpec,
     /// Authorities that are trusted besides the system's.
     pub ca: Option<PathBuf>,
     /// Whether `http://` goes further than this machine.
@@ -299,13 +311,79 @@ impl OAuth2Spec {
 
     /// The credentials that are needed to get the token.
     pub fn needs(&self) -> impl Iterator<Item = &Name> {
-        self.client_secret.iter().chain(&self.refresh_token)
+        self.client_secret
+            .iter()
+            .chain(&self.refresh_token)
+            .chain(&self.assertion.key)
+            .chain(&self.store.key)
+            .chain(&self.store.needs)
     }
 
     /// Where it is declared.
     pub fn origin(&self) -> Origin {
         self.place.origin()
     }
+}
+
+/// What a client signs (RFC 7523).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AssertionSpec {
+    /// The credential that is the key to sign with.
+    pub key: Option<Name>,
+    /// What the server calls the key.
+    pub key_id: Option<String>,
+    /// Whom assertions are for.
+    pub audience: Option<String>,
+    /// Who says what is said.
+    pub issuer: Option<String>,
+    /// Whom it is said of.
+    pub subject: Option<String>,
+}
+
+/// Whether a refresh token is sent again of which the first answer was lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReuseSpec {
+    /// Where the server was seen to bear it.
+    #[default]
+    Observed,
+    /// Always.
+    Accept,
+    /// For so long.
+    Within(Duration),
+}
+
+/// Where the tokens of a table are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TokenStoreSpec {
+    /// In what.
+    pub place: TokenPlace,
+    /// The credential that they are encrypted with; without it a key file is.
+    pub key: Option<Name>,
+    /// What the provider that keeps them logs in with.
+    pub(crate) needs: Vec<Name>,
+}
+
+/// What tokens are kept in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TokenPlace {
+    /// Files of this user.
+    #[default]
+    Files,
+    /// Nothing that outlives the program.
+    Memory,
+    /// A link.
+    Link {
+        /// Its name.
+        link: LinkName,
+        /// Its type.
+        type_name: String,
+        /// Where it keeps them.
+        path: String,
+    },
 }
 
 /// `[redaction]`.

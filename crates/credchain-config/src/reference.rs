@@ -61,12 +61,20 @@ fn row(out: &mut String, path: &str, setting: &Setting) {
         expected(setting.shape).replace('|', "\\|"),
         setting.doc.replace('|', "\\|"),
     );
-    let inner: &[Setting] = match setting.shape {
+    for one in inner(setting.shape) {
+        row(out, &format!("{path}{}.", setting.key), one);
+    }
+}
+
+/// The keys of the table that a setting is, or may be.
+fn inner(shape: Shape) -> &'static [Setting] {
+    match shape {
         Shape::Table(keys) => keys,
         Shape::List(Shape::Table(keys)) => keys,
+        Shape::AnyOf(shapes) => {
+            let tables = shapes.iter().map(|shape| inner(*shape));
+            tables.max_by_key(|keys| keys.len()).unwrap_or_default()
+        }
         _ => &[],
-    };
-    for one in inner {
-        row(out, &format!("{path}{}.", setting.key), one);
     }
 }

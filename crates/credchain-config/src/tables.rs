@@ -167,9 +167,11 @@ pub(crate) const OAUTH2: &[Setting] = &[
             "refresh_token",
             "device_code",
             "authorization_code",
+            "jwt_bearer",
         ]),
-        "What entitles to a token: the client itself, a refresh token, or a person who logs in with \
-         `resolve login NAME`, on another device or in a browser.",
+        "What entitles to a token: the client itself, a refresh token, a person who logs in with \
+         `resolve login NAME`, on another device or in a browser, or what the client signs with \
+         `private_key` (RFC 7523).",
     )
     .or("\"client_credentials\""),
     Setting::new(
@@ -201,11 +203,37 @@ pub(crate) const OAUTH2: &[Setting] = &[
     Setting::new("client_secret", Shape::Credential, "The client's secret."),
     Setting::new(
         "authentication",
-        Shape::Choice(&["basic", "basic_raw", "post"]),
-        "How the client's secret is sent: in a header, encoded as RFC 6749 says or as it is, or in \
-         the body.",
-    )
-    .or("\"basic\""),
+        Shape::Choice(&["basic", "basic_raw", "post", "private_key_jwt", "none"]),
+        "How the client says who it is: by its secret in a header, encoded as RFC 6749 says or as \
+         it is, or in the body; by what it signs with `private_key`; or not at all. Default: \
+         `basic` with a `client_secret`, `private_key_jwt` with a `private_key`, otherwise `none`; \
+         a `private_key` that `jwt_bearer` is there for counts when it is named only.",
+    ),
+    Setting::new(
+        "private_key",
+        Shape::Credential,
+        "The key in PEM that assertions are signed with: RSA, P-256 or Ed25519.",
+    ),
+    Setting::new(
+        "key_id",
+        Shape::Text,
+        "The key's name at the server, the `kid` of assertions.",
+    ),
+    Setting::new(
+        "assertion_audience",
+        Shape::Text,
+        "The `aud` of assertions. Default: `issuer`, without one `token_url`.",
+    ),
+    Setting::new(
+        "assertion_issuer",
+        Shape::Text,
+        "The `iss` of the assertion of `jwt_bearer`. Default: `client_id`.",
+    ),
+    Setting::new(
+        "subject",
+        Shape::Text,
+        "The `sub` of the assertion of `jwt_bearer`: whom the token is for. Default: `client_id`.",
+    ),
     Setting::new(
         "refresh_token",
         Shape::Credential,
@@ -217,6 +245,12 @@ pub(crate) const OAUTH2: &[Setting] = &[
         Shape::List(&Shape::Text),
         "What the token may do.",
     ),
+    Setting::new(
+        "require_scopes",
+        Shape::Bool,
+        "Whether a token that may do less than `scopes` is an error, not a warning.",
+    )
+    .or("false"),
     Setting::new(
         "audience",
         Shape::Text,
@@ -232,6 +266,34 @@ pub(crate) const OAUTH2: &[Setting] = &[
         Shape::Map(&Shape::Text),
         "Further parameters of each request for a token.",
     ),
+    Setting::new(
+        "reuse",
+        Shape::AnyOf(&[Shape::Choice(&["observed", "accept"]), Shape::Duration]),
+        "Whether a refresh token is sent again when it was sent and the answer was lost: where the \
+         server was seen to leave it as it is, always, or for as long as the server is known to \
+         bear it. Otherwise somebody has to log in.",
+    )
+    .or("\"observed\""),
+    Setting::new(
+        "advisory",
+        Shape::Duration,
+        "How long before its end a token is replaced without anybody waiting for it. For programs \
+         that run on; `resolve` never does that.",
+    ),
+    Setting::new(
+        "redirect_port",
+        Shape::Integer { min: 1, max: 65535 },
+        "The port of this machine that the browser comes back to. Default: any free one.",
+    ),
+    Setting::new(
+        "store",
+        Shape::AnyOf(&[
+            Shape::Choice(&["file", "memory"]),
+            Shape::Table(TOKEN_STORE),
+        ]),
+        "Where tokens are kept: in files of this user, nowhere, or at a provider.",
+    )
+    .or("\"file\""),
     Setting::new(
         "ca",
         Shape::Path,
@@ -249,6 +311,28 @@ pub(crate) const OAUTH2: &[Setting] = &[
         "Whether programs get the token as the environment variable `NAME_TOKEN`.",
     )
     .or("false"),
+];
+
+/// `[oauth2.NAME] store`.
+const TOKEN_STORE: &[Setting] = &[
+    Setting::new(
+        "provider",
+        Shape::Text,
+        "The link that keeps tokens: `vault` with version 2 of its key-value store for several \
+         machines, `keyring` for this user. Default: files of this user.",
+    ),
+    Setting::new(
+        "path",
+        Shape::Text,
+        "Where the link keeps them, relative to its mount.",
+    )
+    .or("\"credchain-oauth2\""),
+    Setting::new(
+        "key",
+        Shape::Credential,
+        "What tokens are encrypted with: at least 16 bytes, the same on all machines. Default: a \
+         random key in a file beside the tokens.",
+    ),
 ];
 
 /// `[redaction]`.

@@ -5,7 +5,6 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,19 +13,17 @@ use credchain_core::{Context, Kind, ManualClock, Result};
 use credchain_oauth2::{
     Authentication, Client, Endpoints, Grant, LoggedOut, Show, Signing, Step, Store, TokenSource,
 };
-use reqwest::redirect::Policy;
-use serde_json::json;
+use credchain_tests::servers::OidcProvider;
 
-use crate::support::real::RealServer;
 use crate::support::{Credentials, client_secret, credentials, directory, name, text};
 
-fn service(server: &RealServer, id: &str, authentication: Authentication) -> Client {
+fn service(server: &OidcProvider, id: &str, authentication: Authentication) -> Client {
     Client::new(name("crm"), Endpoints::issuer(server.url()), id)
         .authentication(authentication)
         .scopes(["api:read"])
 }
 
-fn person_client(server: &RealServer, grant: Grant) -> Client {
+fn person_client(server: &OidcProvider, grant: Grant) -> Client {
     Client::new(name("crm"), Endpoints::issuer(server.url()), "cli")
         .grant(grant)
         .scopes(["openid", "offline_access", "api:read"])
@@ -35,7 +32,7 @@ fn person_client(server: &RealServer, grant: Grant) -> Client {
 
 #[tokio::test]
 async fn a_client_with_a_secret_or_a_key_gets_a_token() {
-    let server = RealServer::start(3600);
+    let server = OidcProvider::start(3600);
     let keys = Credentials::default()
         .with("client_secret", client_secret())
         .with("client_key", server.client_key())
@@ -55,7 +52,7 @@ async fn a_client_with_a_secret_or_a_key_gets_a_token() {
 
 #[tokio::test]
 async fn a_client_that_the_server_does_not_know_is_unauthenticated() {
-    let server = RealServer::start(3600);
+    let server = OidcProvider::start(3600);
     let wrong = Credentials::default()
         .with("client_secret", "wrong")
         .shared();
@@ -71,7 +68,7 @@ async fn a_client_that_the_server_does_not_know_is_unauthenticated() {
 
 #[tokio::test]
 async fn the_issuer_has_to_be_the_very_same() {
-    let server = RealServer::start(3600);
+    let server = OidcProvider::start(3600);
     let issuer = Endpoints::issuer(format!("{}/", server.url()));
     let client = Client::new(name("crm"), issuer, "svc-post")
         .authentication(Authentication::Post(name("client_secret")));
@@ -109,7 +106,7 @@ async fn log_in<F: Future<Output = ()>>(
 
 #[tokio::test]
 async fn a_person_logs_in_on_another_device_or_refuses() {
-    let server = RealServer::start(3600);
+    let server = OidcProvider::start(3600);
     for (deny, kind) in [(false, None), (true, Some(Kind::Denied))] {
         let client = person_client(&server, Grant::DeviceCode);
         let source = TokenSource::new(client, credentials(), Store::memory()).unwrap();
@@ -119,11 +116,7 @@ async fn a_person_logs_in_on_another_device_or_refuses() {
             let Step::Device { code, .. } = step else {
                 panic!("a device");
             };
-            let body = json!({"user_code": code, "deny": deny}).to_string();
-            let approved = http()
-                .post(format!("{}/test/device", server.url()))
-                .body(body);
-            assert_eq!(approved.send().await.unwrap().status(), 204);
+            server.enter_code(&code, deny);
             while clock.sleepers() < 2 {
                 tokio::task::yield_now().await;
             }
@@ -135,7 +128,7 @@ async fn a_person_logs_in_on_another_device_or_refuses() {
 
 #[tokio::test]
 async fn a_login_in_a_browser_lasts_while_its_refresh_tokens_are_replaced() {
-    let server = RealServer::start(3600);
+    let server = OidcProvider::start(3600);
     let home = tempfile::tempdir().unwrap();
     let cx = Context::system();
     let client = person_client(&server, Grant::AuthorizationCode);
@@ -145,7 +138,7 @@ async fn a_login_in_a_browser_lasts_while_its_refresh_tokens_are_replaced() {
         let Step::Browser { url, .. } = step else {
             panic!("a browser");
         };
-        Browser::default().log_in(url).await;
+        server.log_in(&url);
     });
     let mut seen = vec![first.await.unwrap()];
     for _ in 0..4 {
@@ -164,59 +157,4 @@ async fn a_login_in_a_browser_lasts_while_its_refresh_tokens_are_replaced() {
         new().token(&cx).await.unwrap_err().kind(),
         Kind::Unauthenticated
     );
-}
-
-fn http() -> reqwest::Client {
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(Policy::none());
-    client.build().unwrap()
-}
-
-/// As much of a browser as the server's own pages need: it follows, and keeps cookies.
-#[derive(Default)]
-struct Browser(BTreeMap<String, String>);
-
-impl Browser {
-    /// Opens the address, fills in the forms for login and consent, and ends at this machine.
-    async fn log_in(mut self, url: String) {
-        let mut at = self.follow(url).await;
-        for form in ["prompt=login&login=jane&password=x", "prompt=consent"] {
-            let next = self.send(at, Some(form)).await;
-            at = match next {
-                Some(next) => self.follow(next).await,
-                None => return,
-            };
-        }
-    }
-
-    /// The page at the end of all redirections.
-    async fn follow(&mut self, mut url: String) -> String {
-        while let Some(next) = self.send(url.clone(), None).await {
-            url = next;
-        }
-        url
-    }
-
-    /// Where the answer leads.
-    async fn send(&mut self, url: String, form: Option<&'static str>) -> Option<String> {
-        let request = match form {
-            None => http().get(&url),
-            Some(form) => http()
-                .post(&url)
-                .header("content-type", "application/x-www-form-urlencoded")
-                .body(form),
-        };
-        let cookies = self.0.iter().map(|(name, value)| format!("{name}={value}"));
-        let cookies = cookies.collect::<Vec<_>>().join("; ");
-        let answer = request.header("cookie", cookies).send().await.unwrap();
-        for cookie in answer.headers().get_all("set-cookie") {
-            let pair = cookie.to_str().unwrap().split(';').next().unwrap();
-            let (name, value) = pair.split_once('=').unwrap();
-            self.0.insert(name.to_owned(), value.to_owned());
-        }
-        let next = answer.headers().get("location")?.to_str().unwrap();
-        let base = reqwest::Url::parse(&url).unwrap();
-        Some(base.join(next).unwrap().to_string())
-    }
 }

@@ -12,7 +12,7 @@ use credchain_core::{
 };
 
 #[cfg(feature = "oauth2")]
-use crate::tokens::{self, Sources, TokenProvider};
+use crate::tokens::{self, Keepers, Sources, TokenProvider};
 use crate::variables;
 
 /// Prepares the resolver of a project. A link that may not be used, or that this build does not
@@ -32,8 +32,16 @@ pub(crate) fn builder(
     if let Some(timeout) = timeout {
         builder = builder.timeout(timeout);
     }
+    #[cfg(feature = "oauth2")]
+    let mut keepers = Keepers::new();
     for spec in project.providers.values() {
-        let link = link(spec, &builder, loaded, verdict, registry, context)?;
+        let Parts {
+            link,
+            #[cfg(feature = "oauth2")]
+            keeper,
+        } = link(spec, &builder, loaded, verdict, registry, context)?;
+        #[cfg(feature = "oauth2")]
+        keepers.insert(spec.name.clone(), keeper);
         builder = builder.link(link);
         if !spec.needs.is_empty() {
             builder = builder.needs(spec.name.clone(), spec.needs.clone());
@@ -50,6 +58,8 @@ pub(crate) fn builder(
             &builder,
             #[cfg(feature = "oauth2")]
             tokens,
+            #[cfg(feature = "oauth2")]
+            &keepers,
         )?;
         let needs = spec.needs().cloned().collect();
         builder = builder
@@ -60,6 +70,14 @@ pub(crate) fn builder(
     Ok(builder)
 }
 
+/// What is made of a provider's table.
+struct Parts {
+    link: Link,
+    /// The provider without what remembers: for those who compare before they write.
+    #[cfg(feature = "oauth2")]
+    keeper: Result<Arc<dyn Provider>>,
+}
+
 fn link(
     spec: &ProviderSpec,
     builder: &ResolverBuilder,
@@ -67,17 +85,22 @@ fn link(
     verdict: &TrustVerdict,
     registry: &Registry,
     context: &Context,
-) -> Result<Link> {
+) -> Result<Parts> {
     let at_link = |error: Error| error.at(spec.name.clone());
     let link = |provider| Link::named(spec.name.clone(), provider);
+    let refused = |error: Error| Parts {
+        link: link(Arc::new(Refusing::new(error.clone()))),
+        #[cfg(feature = "oauth2")]
+        keeper: Err(error),
+    };
     if let Some(untrusted) = verdict.link(&spec.name) {
-        return Ok(link(Arc::new(Refusing::new(untrusted.error()))));
+        return Ok(refused(untrusted.error()));
     }
     let Some(registration) = registry.get(&spec.type_name) else {
         let message = format!("this build has no provider of type `{}`", spec.type_name);
         let error = Error::new(Kind::Unsupported, message)
             .with_hint("`resolve providers` lists what this build has");
-        return Ok(link(Arc::new(Refusing::new(error))));
+        return Ok(refused(error));
     };
     let reactions = layers::reactions(&spec.common).map_err(at_link)?;
     let settings = layer_settings(registration, spec).map_err(at_link)?;
@@ -90,11 +113,19 @@ fn link(
         .withholding(withheld(spec, &loaded.project));
     // Settings that only this one provider can judge may still be wrong: that is for the link
     // to say when it is reached, not a reason to refuse everything else.
-    let provider: Arc<dyn Provider> = match (registration.build)(setup) {
-        Ok(provider) => layers::wrap(provider, &settings),
-        Err(error) => Arc::new(Refusing::new(error)),
+    let provider = match (registration.build)(setup) {
+        Ok(provider) => layers::wrap_backend(provider, &settings),
+        Err(error) => {
+            let mut parts = refused(error);
+            parts.link = parts.link.with_reactions(reactions);
+            return Ok(parts);
+        }
     };
-    Ok(link(provider).with_reactions(reactions))
+    Ok(Parts {
+        #[cfg(feature = "oauth2")]
+        keeper: Ok(Arc::clone(&provider)),
+        link: link(layers::wrap_shared(provider, &settings)).with_reactions(reactions),
+    })
 }
 
 /// The variables of what other links and tokens are got with, and this one is not.
@@ -146,6 +177,7 @@ fn token_link(
     verdict: &TrustVerdict,
     builder: &ResolverBuilder,
     #[cfg(feature = "oauth2")] tokens: &mut Sources,
+    #[cfg(feature = "oauth2")] keepers: &Keepers,
 ) -> Result<Link> {
     let name = token_link_name(spec)?;
     let untrusted = verdict.oauth2(&spec.name).map(Untrusted::error);
@@ -155,7 +187,8 @@ fn token_link(
             Err(error)
         } else {
             let credentials = builder.source_for(name.clone());
-            tokens::source(spec, credentials, loaded.project.state_home.as_deref())
+            let state_home = loaded.project.state_home.as_deref();
+            tokens::source(spec, credentials, keepers, state_home)
         };
         tokens.insert(spec.name.clone(), source.clone());
         // It remembers, repeats and shares requests itself.

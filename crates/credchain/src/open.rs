@@ -36,6 +36,7 @@ pub struct Opener {
     profile: Option<String>,
     overrides: Vec<(String, String)>,
     timeout: Option<Duration>,
+    one_shot: bool,
     context: Context,
 }
 
@@ -76,6 +77,7 @@ impl Credchain {
             profile: None,
             overrides: Vec::new(),
             timeout: None,
+            one_shot: false,
             context: Context::system(),
         }
     }
@@ -167,6 +169,13 @@ impl Opener {
         self
     }
 
+    /// Does nothing ahead of time, for a program that ends when it has what it wants: a request
+    /// for the next token must not be cut off by that.
+    pub fn one_shot(mut self) -> Self {
+        self.one_shot = true;
+        self
+    }
+
     /// Replaces the outside world: environment, clock, a way to ask.
     pub fn context(mut self, context: Context) -> Self {
         self.context = context;
@@ -196,7 +205,11 @@ impl Opener {
             discovery = discovery.with_override(key, value);
         }
         let registry = providers::registry()?;
-        let loaded = credchain_config::load(&discovery, &registry)?;
+        let mut loaded = credchain_config::load(&discovery, &registry)?;
+        if self.one_shot {
+            let tokens = loaded.project.oauth2.values_mut();
+            tokens.for_each(|spec| spec.advisory = None);
+        }
         let verdict = trust_store(&discovery).check(&loaded);
         #[cfg(feature = "oauth2")]
         let mut tokens = Sources::new();

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use credchain_config::OAuth2Spec;
+use credchain_config::{OAuth2Spec, ReuseSpec, TokenPlace};
 use credchain_core::{
-    Capabilities, Context, CredentialSource, Error, Kind, Name, Naming, Provider, Reference,
-    Result, Secret, async_trait,
+    Capabilities, Context, CredentialSource, Error, Kind, LinkName, Name, Naming, Provider,
+    Reference, Result, Secret, async_trait,
 };
-use credchain_oauth2::{Authentication, Client, Endpoints, Grant, Sealing, Store, TokenSource};
+use credchain_oauth2::{
+    Authentication, Client, Endpoints, Grant, Reuse, Sealing, Signing, Store, TokenSource,
+};
 
 use crate::Credchain;
 
@@ -59,22 +61,66 @@ impl Provider for TokenProvider {
     }
 }
 
-/// The source that a table describes. Its tokens are kept for all programs of this user, if there
-/// is a place for that.
+/// Providers that tokens are kept in, by link: they remember nothing. For each that cannot be, why.
+pub(crate) type Keepers = BTreeMap<LinkName, Result<Arc<dyn Provider>>>;
+
+/// The source that a table describes.
 pub(crate) fn source(
     spec: &OAuth2Spec,
     credentials: Arc<dyn CredentialSource>,
+    keepers: &Keepers,
     state_home: Option<&Path>,
 ) -> Result<TokenSource> {
-    let store = match state_home {
-        Some(home) => {
-            let sealing = Sealing::key_file(home.join("oauth2-key"));
-            Store::directory(home.join("oauth2"), sealing)
-        }
-        None => Store::memory(),
-    };
+    let store = store(spec, &credentials, keepers, state_home)?;
     TokenSource::new(client(spec)?, credentials, store)
 }
+
+fn store(
+    spec: &OAuth2Spec,
+    credentials: &Arc<dyn CredentialSource>,
+    keepers: &Keepers,
+    state_home: Option<&Path>,
+) -> Result<Store> {
+    let sealing = match (&spec.store.key, state_home) {
+        (Some(key), _) => Some(Sealing::credential(key.clone(), Arc::clone(credentials))),
+        (None, Some(home)) => Some(Sealing::key_file(home.join("oauth2-key"))),
+        (None, None) => None,
+    };
+    // Without a place for files every program has its own token.
+    let (TokenPlace::Files | TokenPlace::Link { .. }, Some(sealing)) = (&spec.store.place, sealing)
+    else {
+        return Ok(Store::memory());
+    };
+    let directory = state_home.map(|home| home.join("oauth2"));
+    match (&spec.store.place, directory) {
+        (
+            TokenPlace::Link {
+                link,
+                type_name,
+                path,
+            },
+            directory,
+        ) => {
+            let Some(keeper) = keepers.get(link) else {
+                let message = format!("there is no link `{link}` to keep tokens in");
+                return Err(Error::new(Kind::Misconfigured, message));
+            };
+            let keeper = Arc::clone(keeper.as_ref().map_err(Error::clone)?);
+            let kept = match directory {
+                Some(locks) if type_name == OF_ONE_USER => {
+                    Store::guarded(keeper, path, locks, sealing)
+                }
+                _ => Store::shared(keeper, path, sealing),
+            };
+            kept.map_err(|error| error.at(link.clone()).for_credential(&spec.name))
+        }
+        (_, Some(directory)) => Ok(Store::directory(directory, sealing)),
+        (_, None) => Ok(Store::memory()),
+    }
+}
+
+/// The type of provider whose values no other machine sees, so that locks of this one are enough.
+const OF_ONE_USER: &str = "keyring";
 
 fn client(spec: &OAuth2Spec) -> Result<Client> {
     let mut endpoints = Endpoints::default();
@@ -83,32 +129,25 @@ fn client(spec: &OAuth2Spec) -> Result<Client> {
     endpoints.device.clone_from(&spec.device_url);
     endpoints.authorization.clone_from(&spec.authorization_url);
     endpoints.revocation.clone_from(&spec.revocation_url);
-    let grant = match (&*spec.grant, &spec.refresh_token) {
-        ("refresh_token", Some(token)) => Grant::RefreshToken(token.clone()),
-        ("device_code", _) => Grant::DeviceCode,
-        ("authorization_code", _) => Grant::AuthorizationCode,
-        ("client_credentials", _) => Grant::ClientCredentials,
-        (other, _) => {
-            let error = Error::new(
-                Kind::Misconfigured,
-                format!("`grant = \"{other}\"` cannot be"),
-            );
-            return Err(error.for_credential(&spec.name));
-        }
-    };
-    let authentication = match (&spec.client_secret, &*spec.authentication) {
-        (None, _) => Authentication::None,
-        (Some(secret), "post") => Authentication::Post(secret.clone()),
-        (Some(secret), "basic_raw") => Authentication::BasicRaw(secret.clone()),
-        (Some(secret), _) => Authentication::Basic(secret.clone()),
-    };
     let mut client = Client::new(spec.name.clone(), endpoints, &*spec.client_id)
-        .grant(grant)
-        .authentication(authentication)
+        .grant(grant(spec)?)
+        .authentication(authentication(spec)?)
         .scopes(&spec.scopes)
+        .require_scopes(spec.require_scopes)
+        .reuse(match spec.reuse {
+            ReuseSpec::Accept => Reuse::Accept,
+            ReuseSpec::Within(leeway) => Reuse::Within(leeway),
+            _ => Reuse::Observed,
+        })
         .allow_http(spec.allow_http);
     if let Some(audience) = &spec.audience {
         client = client.audience(audience);
+    }
+    if let Some(port) = spec.redirect_port {
+        client = client.redirect_port(port);
+    }
+    if let Some(ahead) = spec.advisory {
+        client = client.advisory(ahead);
     }
     if let Some(ca) = &spec.ca {
         client = client.ca(ca);
@@ -120,4 +159,59 @@ fn client(spec: &OAuth2Spec) -> Result<Client> {
         client = client.parameter(name, value);
     }
     Ok(client)
+}
+
+fn grant(spec: &OAuth2Spec) -> Result<Grant> {
+    Ok(match (&*spec.grant, &spec.refresh_token) {
+        ("refresh_token", Some(token)) => Grant::RefreshToken(token.clone()),
+        ("device_code", _) => Grant::DeviceCode,
+        ("authorization_code", _) => Grant::AuthorizationCode,
+        ("client_credentials", _) => Grant::ClientCredentials,
+        ("jwt_bearer", _) => Grant::JwtBearer {
+            key: signing(spec)?,
+            issuer: spec.assertion.issuer.clone(),
+            subject: spec
+                .assertion
+                .subject
+                .as_ref()
+                .unwrap_or(&spec.client_id)
+                .clone(),
+        },
+        (other, _) => return Err(cannot_be(spec, "grant", other)),
+    })
+}
+
+fn authentication(spec: &OAuth2Spec) -> Result<Authentication> {
+    Ok(match (&*spec.authentication, &spec.client_secret) {
+        ("none", _) => Authentication::None,
+        ("private_key_jwt", _) => Authentication::PrivateKey(signing(spec)?),
+        ("basic", Some(secret)) => Authentication::Basic(secret.clone()),
+        ("basic_raw", Some(secret)) => Authentication::BasicRaw(secret.clone()),
+        ("post", Some(secret)) => Authentication::Post(secret.clone()),
+        (other, _) => return Err(cannot_be(spec, "authentication", other)),
+    })
+}
+
+fn signing(spec: &OAuth2Spec) -> Result<Signing> {
+    let assertion = &spec.assertion;
+    let Some(key) = &assertion.key else {
+        let error = Error::new(
+            Kind::Misconfigured,
+            "there is no `private_key` to sign with",
+        );
+        return Err(error.for_credential(&spec.name));
+    };
+    let mut signing = Signing::new(key.clone());
+    if let Some(id) = &assertion.key_id {
+        signing = signing.with_key_id(id);
+    }
+    if let Some(audience) = &assertion.audience {
+        signing = signing.with_audience(audience);
+    }
+    Ok(signing)
+}
+
+fn cannot_be(spec: &OAuth2Spec, key: &str, word: &str) -> Error {
+    let message = format!("`{key} = \"{word}\"` cannot be");
+    Error::new(Kind::Misconfigured, message).for_credential(&spec.name)
 }

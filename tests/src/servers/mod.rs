@@ -5,6 +5,7 @@
 mod daemon;
 mod http_api;
 mod moto;
+mod oidc;
 mod openbao;
 mod orders;
 mod postgres;
@@ -16,6 +17,7 @@ use std::net::TcpListener;
 
 pub use self::http_api::HttpApi;
 pub use self::moto::Moto;
+pub use self::oidc::OidcProvider;
 pub use self::openbao::OpenBao;
 pub use self::orders::Orders;
 pub use self::postgres::Postgres;

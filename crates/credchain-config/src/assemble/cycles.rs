@@ -143,25 +143,33 @@ fn parts<'a>(project: &'a Project, name: &Name) -> Vec<&'a Name> {
         .collect()
 }
 
-/// The key of a token that names this credential.
-fn login_key(cx: &Assembly<'_>, token: &Name, needed: &Name) -> &'static str {
+/// The keys of a token, one in the other, that lead to this credential.
+fn login_keys(cx: &Assembly<'_>, token: &Name, needed: &Name) -> &'static [&'static str] {
     let token = cx.project.oauth2.get(token);
-    let refresh = token.is_some_and(|token| token.refresh_token.as_ref() == Some(needed));
-    if refresh {
-        "refresh_token"
+    let is = |named: fn(&OAuth2Spec) -> &Option<Name>| {
+        token.is_some_and(|token| named(token).as_ref() == Some(needed))
+    };
+    if is(|token| &token.refresh_token) {
+        &["refresh_token"]
+    } else if is(|token| &token.client_secret) {
+        &["client_secret"]
+    } else if is(|token| &token.assertion.key) {
+        &["private_key"]
+    } else if is(|token| &token.store.key) {
+        &["store", "key"]
     } else {
-        "client_secret"
+        &["store", "provider"]
     }
 }
 
 fn report_cycle(cx: &mut Assembly<'_>, cycle: &[Name]) {
     let first = cycle[0].as_str();
-    let (table, key) = if cx.project.oauth2.contains_key(&cycle[0]) {
-        ("oauth2", login_key(cx, &cycle[0], &cycle[1]))
+    let (table, keys): (_, &[&str]) = if cx.project.oauth2.contains_key(&cycle[0]) {
+        ("oauth2", login_keys(cx, &cycle[0], &cycle[1]))
     } else {
-        ("credentials", "template")
+        ("credentials", &["template"])
     };
-    let place = cx.merged.value_place(&[table, first, key]);
+    let place = cx.merged.value_place(&[&[table, first], keys].concat());
     cx.report(
         Diagnostic::error(
             "config::cycle",

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use credchain_core::{LinkName, Name, parse_duration};
 use figment::value::{Dict, Value};
 
 use super::{Assembly, Fields, credentials};
 use crate::diagnostic::Diagnostic;
-use crate::model::OAuth2Spec;
+use crate::model::{AssertionSpec, OAuth2Spec, ReuseSpec, TokenPlace, TokenStoreSpec};
+use crate::suggest::suggestion;
 
 pub(super) fn read(cx: &mut Assembly<'_>) {
     let Some(table) = cx.table(&["oauth2"]) else {
@@ -20,12 +22,7 @@ pub(super) fn read(cx: &mut Assembly<'_>) {
             continue;
         };
         let fields = Fields(dict);
-        let credential = |key: &str| match dict.get(key) {
-            Some(Value::Dict(_, secret)) => Fields(secret)
-                .text("credential")
-                .and_then(|name| name.parse().ok()),
-            _ => None,
-        };
+        let credential = |key: &str| credential(dict, key);
         let list = |key: &str| {
             let texts = fields.texts(key).unwrap_or_default().into_iter();
             texts.map(str::to_owned).collect()
@@ -40,12 +37,28 @@ pub(super) fn read(cx: &mut Assembly<'_>) {
             revocation_url: fields.owned("revocation_url"),
             client_id: fields.owned("client_id").unwrap_or_default(),
             client_secret: credential("client_secret"),
-            authentication: fields.text("authentication").unwrap_or("basic").into(),
+            authentication: authentication(dict).into(),
+            assertion: AssertionSpec {
+                key: credential("private_key"),
+                key_id: fields.owned("key_id"),
+                audience: fields.owned("assertion_audience"),
+                issuer: fields.owned("assertion_issuer"),
+                subject: fields.owned("subject"),
+            },
             refresh_token: credential("refresh_token"),
             scopes: list("scopes"),
+            require_scopes: fields.bool("require_scopes").unwrap_or(false),
             audience: fields.owned("audience"),
             resources: list("resources"),
             parameters: parameters(dict),
+            reuse: match fields.text("reuse") {
+                Some("accept") => ReuseSpec::Accept,
+                Some(text) => parse_duration(text).map_or(ReuseSpec::Observed, ReuseSpec::Within),
+                None => ReuseSpec::Observed,
+            },
+            advisory: fields.text("advisory").and_then(parse_duration),
+            redirect_port: port(dict),
+            store: store(cx, key, dict),
             ca: fields.text("ca").map(|path| cx.project.base().join(path)),
             allow_http: fields.bool("allow_http").unwrap_or(false),
             inject: fields.bool("inject").unwrap_or(false),
@@ -55,6 +68,90 @@ pub(super) fn read(cx: &mut Assembly<'_>) {
         check(cx, &spec, dict);
         cx.project.oauth2.insert(name, spec);
     }
+}
+
+fn credential(dict: &Dict, key: &str) -> Option<Name> {
+    let Some(Value::Dict(_, secret)) = dict.get(key) else {
+        return None;
+    };
+    Fields(secret).text("credential")?.parse().ok()
+}
+
+/// How a client says who it is, if nothing says how: by what it has.
+fn authentication(dict: &Dict) -> &str {
+    let signs_for_itself = Fields(dict).text("grant") != Some("jwt_bearer");
+    let by_what_it_has = if dict.contains_key("client_secret") {
+        "basic"
+    } else if dict.contains_key("private_key") && signs_for_itself {
+        "private_key_jwt"
+    } else {
+        "none"
+    };
+    let said = Fields(dict).text("authentication");
+    said.unwrap_or(by_what_it_has)
+}
+
+fn port(dict: &Dict) -> Option<u16> {
+    let Some(Value::Num(_, number)) = dict.get("redirect_port") else {
+        return None;
+    };
+    u16::try_from(number.to_u128()?).ok()
+}
+
+fn store(cx: &mut Assembly<'_>, token: &str, dict: &Dict) -> TokenStoreSpec {
+    let mut spec = TokenStoreSpec::default();
+    let table = match dict.get("store") {
+        Some(Value::String(_, word)) if word == "memory" => {
+            spec.place = TokenPlace::Memory;
+            return spec;
+        }
+        Some(Value::Dict(_, table)) => table,
+        _ => return spec,
+    };
+    spec.key = credential(table, "key");
+    let Some(written) = Fields(table).text("provider") else {
+        return spec;
+    };
+    let link = written.parse::<LinkName>().ok();
+    let provider = link.and_then(|link| cx.project.providers.get(&link));
+    let Some(provider) = provider else {
+        let place = cx
+            .merged
+            .value_place(&["oauth2", token, "store", "provider"]);
+        let links = cx.project.providers.keys().map(LinkName::as_str);
+        let help = suggestion(written, links)
+            .unwrap_or_else(|| format!("`[providers.{written}]` sets one up"));
+        cx.report(
+            Diagnostic::error(
+                "config::unknown-link",
+                format!("there is no link `{written}`"),
+            )
+            .at(&place, "tokens cannot be kept there")
+            .help(help),
+        );
+        return spec;
+    };
+    let path = Fields(table).text("path").unwrap_or("credchain-oauth2");
+    spec.place = TokenPlace::Link {
+        link: provider.name.clone(),
+        type_name: provider.type_name.clone(),
+        path: path.to_owned(),
+    };
+    spec.needs.clone_from(&provider.needs);
+    let shared = provider.type_name != "keyring";
+    if shared && !table.contains_key("key") {
+        let place = cx.merged.key_place(&["oauth2", token, "store"]);
+        cx.report(
+            Diagnostic::error(
+                "config::missing-key",
+                format!("`oauth2.{token}.store` needs `key`"),
+            )
+            .at(&place, "`key` is missing here")
+            .help("key: What tokens are encrypted with; all machines need the same.")
+            .help("`key = { credential = \"NAME\" }`, and `resolve generate --set NAME` once"),
+        );
+    }
+    spec
 }
 
 fn parameters(dict: &Dict) -> BTreeMap<String, String> {
@@ -86,8 +183,18 @@ fn check(cx: &mut Assembly<'_>, spec: &OAuth2Spec, written: &Dict) {
         let help = "`refresh_token = { credential = \"NAME\" }`, or `grant = \"device_code\"` and `resolve login`";
         missing("refresh_token", help);
     }
-    if spec.grant == "client_credentials" && !written.contains_key("client_secret") {
-        let help = "`client_secret = { credential = \"NAME\" }`";
-        missing("client_secret", help);
+    if spec.grant == "jwt_bearer" && !written.contains_key("private_key") {
+        missing("private_key", KEY);
+    }
+    match &*spec.authentication {
+        "private_key_jwt" if !written.contains_key("private_key") => missing("private_key", KEY),
+        "basic" | "basic_raw" | "post" if !written.contains_key("client_secret") => {
+            missing("client_secret", SECRET);
+        }
+        "none" if spec.grant == "client_credentials" => missing("client_secret", SECRET),
+        _ => {}
     }
 }
+
+const KEY: &str = "`private_key = { credential = \"NAME\" }`";
+const SECRET: &str = "`client_secret = { credential = \"NAME\" }`";

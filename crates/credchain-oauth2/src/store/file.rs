@@ -1,21 +1,17 @@
 //! In a directory, for all programs of one user on one machine.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
-use credchain_core::files::{Links, PrivateDirectory, make_private_directory, open_with};
+use credchain_core::files::PrivateDirectory;
 use credchain_core::{Clock, Context, Error, Kind, Result, async_trait};
 
+use super::lock::lock;
 use super::seal::{Cipher, Sealing};
 use super::{Backend, Enough, Record, Turn};
 use crate::key::Key;
-
-/// How often another program's turn is looked at, and how many times: longer in all than any
-/// exchange takes.
-const PAUSE: Duration = Duration::from_millis(5);
-const LOOKS: u32 = 8000;
 
 /// More than any record has.
 const MAX_FILE: u64 = 1 << 20;
@@ -33,25 +29,6 @@ impl Directory {
             files: PrivateDirectory::new(path),
             sealing,
         }
-    }
-
-    /// The lock of a key. It is never removed: whoever waits for it has opened it already.
-    fn open_lock(&self, key: &Key) -> Result<File> {
-        let path = self.files.file(&format!("{}.lock", key.as_str()))?;
-        let failed = |error: std::io::Error| {
-            let message = format!("cannot open `{}`: {}", path.display(), error.kind());
-            Error::new(Kind::Misconfigured, message)
-                .with_hint("tokens are kept in a directory that this user may write to")
-        };
-        if !self.files.exists()? {
-            make_private_directory(self.files.path()).map_err(failed)?;
-            self.files.exists()?;
-        }
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        open_with(&path, &mut options, Links::Refuse).map_err(failed)
     }
 }
 
@@ -71,41 +48,15 @@ impl Backend for Directory {
         _: &Enough<'_>,
         cx: &Context,
     ) -> Result<Option<Box<dyn Turn>>> {
-        // The lock is of the operating system, and ends with the process that holds it.
-        let lock = self.open_lock(key)?;
-        for _ in 0..LOOKS {
-            if cx.remaining().is_some_and(|left| left.is_zero()) {
-                break;
-            }
-            match lock.try_lock() {
-                Ok(()) => {
-                    return Ok(Some(Box::new(Held {
-                        cipher: self.sealing.cipher(key, cx).await?,
-                        files: self.files.clone(),
-                        name: key.as_str().to_owned(),
-                        clock: cx.clock().clone(),
-                        _lock: lock,
-                    })));
-                }
-                Err(TryLockError::WouldBlock) => tokio::time::sleep(PAUSE).await,
-                Err(TryLockError::Error(error)) => return Err(unlockable(&self.files, &error)),
-            }
-        }
-        Err(Error::new(
-            Kind::Unavailable,
-            "another program is asking for this token and does not finish",
-        ))
+        let lock = lock(&self.files, key, cx).await?;
+        Ok(Some(Box::new(Held {
+            cipher: self.sealing.cipher(key, cx).await?,
+            files: self.files.clone(),
+            name: key.as_str().to_owned(),
+            clock: cx.clock().clone(),
+            _lock: lock,
+        })))
     }
-}
-
-fn unlockable(files: &PrivateDirectory, error: &std::io::Error) -> Error {
-    let message = format!(
-        "no file in `{}` can be locked: {}",
-        files.path().display(),
-        error.kind()
-    );
-    Error::new(Kind::Misconfigured, message)
-        .with_hint("tokens are kept on a disk of this machine, not on a network's")
 }
 
 #[derive(Debug)]

@@ -1,6 +1,8 @@
 //! Where tokens are kept between requests, and who may ask for the next one.
 
 mod file;
+mod guarded;
+mod lock;
 mod memory;
 mod record;
 mod seal;
@@ -37,6 +39,23 @@ impl Store {
     /// the programs of other machines, and two of them would use up one refresh token.
     pub fn directory(path: impl Into<PathBuf>, sealing: Sealing) -> Self {
         Self(Arc::new(file::Directory::new(path.into(), sealing)))
+    }
+
+    /// Below a path of a provider that belongs to one user of one machine, such as the desktop's
+    /// keyring, for all programs of this user. Whose turn it is, locks in the directory say.
+    ///
+    /// # Errors
+    /// [`Kind::Misconfigured`](credchain_core::Kind::Misconfigured) if the provider cannot be
+    /// written to.
+    pub fn guarded(
+        provider: Arc<dyn Provider>,
+        path: impl Into<String>,
+        locks: impl Into<PathBuf>,
+        sealing: Sealing,
+    ) -> Result<Self> {
+        let locks = locks.into();
+        let guarded = guarded::Guarded::new(provider, path, locks, sealing)?;
+        Ok(Self(Arc::new(guarded)))
     }
 
     /// Below a path of a provider that compares before it sets, such as Vault's or `OpenBao`'s

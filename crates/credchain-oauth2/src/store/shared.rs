@@ -187,9 +187,7 @@ impl Backend for Shared {
             name: name()?,
             term_ms: u64::try_from(TERM.as_millis()).unwrap_or(u64::MAX),
         };
-        let mut watched: Option<(Version, Duration)> = None;
-        let mut pause = FIRST_PAUSE;
-        let began = cx.clock().monotonic();
+        let mut wait = Wait::new(cx);
         loop {
             let mut found = find(&*self.provider, &reference, cx).await?;
             let record = found.document.record.as_deref();
@@ -197,49 +195,82 @@ impl Backend for Shared {
             if record.as_ref().is_some_and(enough) {
                 return Ok(None);
             }
-            let now = cx.clock().monotonic();
-            if let (Some(holder), Some(version)) = (&found.document.holder, &found.version) {
-                let since = match &watched {
-                    Some((seen, since)) if seen == version => *since,
-                    _ => now,
-                };
-                watched = Some((version.clone(), since));
-                let term = Duration::from_millis(holder.term_ms).min(LONGEST_TERM);
-                if now.saturating_sub(since) < term {
-                    let late = cx.remaining().is_some_and(|left| left <= pause);
-                    if late || now.saturating_sub(began) > PATIENCE {
-                        return Err(Error::new(
-                            Kind::Unavailable,
-                            "another machine is asking for this token and does not finish",
-                        ));
+            // The write may have come through, and only its answer been lost.
+            let ours = found.document.holder.as_ref() == Some(&own);
+            let version = match &found.version {
+                Some(version) if ours => version.clone(),
+                _ => {
+                    if !wait.is_over(&found, cx).await? {
+                        continue;
                     }
-                    cx.clock().sleep(pause).await;
-                    pause = (2 * pause).min(PAUSE);
-                    continue;
+                    found.document.credchain_oauth2 = 1;
+                    found.document.holder = Some(own.clone());
+                    let version = found.version.as_ref();
+                    match write(&*self.provider, &reference, &found.document, version, cx).await {
+                        Ok(version) => version,
+                        // Somebody was faster.
+                        Err(error) if error.kind() == Kind::Conflict => continue,
+                        Err(error) => return Err(error),
+                    }
                 }
-                tracing::warn!("the machine that was asking for a token does not finish");
-            }
-            found.document.credchain_oauth2 = 1;
-            found.document.holder = Some(own.clone());
-            let version = found.version.as_ref();
-            match write(&*self.provider, &reference, &found.document, version, cx).await {
-                Ok(version) => {
-                    return Ok(Some(Box::new(Held {
-                        provider: Arc::clone(&self.provider),
-                        reference,
-                        cipher,
-                        known: found.document.record.clone(),
-                        document: found.document,
-                        version,
-                        record,
-                        context: cx.clone(),
-                    })));
-                }
-                // Somebody was faster.
-                Err(error) if error.kind() == Kind::Conflict => {}
-                Err(error) => return Err(error),
-            }
+            };
+            return Ok(Some(Box::new(Held {
+                provider: Arc::clone(&self.provider),
+                reference,
+                cipher,
+                known: found.document.record.clone(),
+                document: found.document,
+                version,
+                record,
+                context: cx.clone(),
+            })));
         }
+    }
+}
+
+/// Waiting for somebody else's turn to end.
+struct Wait {
+    began: Duration,
+    pause: Duration,
+    /// The version that was found last, and since when.
+    watched: Option<(Version, Duration)>,
+}
+
+impl Wait {
+    fn new(cx: &Context) -> Self {
+        Self {
+            began: cx.clock().monotonic(),
+            pause: FIRST_PAUSE,
+            watched: None,
+        }
+    }
+
+    /// Whether it is nobody's turn any more; if it is somebody's, waits a little.
+    async fn is_over(&mut self, found: &Found, cx: &Context) -> Result<bool> {
+        let (Some(holder), Some(version)) = (&found.document.holder, &found.version) else {
+            return Ok(true);
+        };
+        let now = cx.clock().monotonic();
+        let since = match &self.watched {
+            Some((seen, since)) if seen == version => *since,
+            _ => now,
+        };
+        self.watched = Some((version.clone(), since));
+        let term = Duration::from_millis(holder.term_ms).min(LONGEST_TERM);
+        if now.saturating_sub(since) >= term {
+            tracing::warn!("the machine that was asking for a token does not finish");
+            return Ok(true);
+        }
+        let late = cx.remaining().is_some_and(|left| left <= self.pause);
+        if late || now.saturating_sub(self.began) > PATIENCE {
+            return Err(Error::new(
+                Kind::Unavailable,
+                "another machine is asking for this token and does not finish",
+            ));
+        }
+        cx.clock().sleep(self.pause).await;
+        self.pause = (2 * self.pause).min(PAUSE);
+        Ok(false)
     }
 }
 

@@ -8,8 +8,6 @@
     reason = "each test binary uses its part of this, and panics as tests do"
 )]
 
-pub mod real;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,6 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use credchain_core::{Context, CredentialSource, Error, Kind, Name, Result, Secret, async_trait};
 use credchain_oauth2::{Authentication, Client, Endpoints, Sealing, Store};
 use credchain_tests::faults::{FakeHttp, Reply, Request};
+use credchain_tests::servers::OidcProvider;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -53,7 +52,7 @@ pub fn credentials() -> Arc<dyn CredentialSource> {
 
 /// Needs every kind of escape there is.
 pub fn client_secret() -> String {
-    ["s:e c", "r+et%1"].join("/")
+    OidcProvider::client_secret()
 }
 
 pub fn name(name: &str) -> Name {

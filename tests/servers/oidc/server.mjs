@@ -3,7 +3,9 @@
 // Prints "READY URL" when it listens, at a free port of the loopback address. Writes the private
 // key of the client svc-jwt to DIR/client-key.pem. Ends when its standard input does.
 // ACCESS_TTL: how many seconds a token lives.
+// GET /api/items is an API that takes the tokens.
 // POST /test/device {"user_code": "...", "deny": false} stands for a person with another device.
+// GET /test/log tells the grants of all tokens and the statuses of all calls of the API.
 import { Provider } from 'oidc-provider';
 import * as jose from 'jose';
 import { createServer } from 'node:http';
@@ -55,8 +57,10 @@ const provider = new Provider(issuer, {
   },
 });
 
-provider.use(async (context, next) => {
-  if (context.method !== 'POST' || context.path !== '/test/device') return next();
+const log = { tokens: [], calls: [] };
+provider.on('grant.success', (context) => log.tokens.push(context.oidc.params.grant_type));
+
+async function device(context) {
   const chunks = [];
   for await (const chunk of context.req) chunks.push(chunk);
   const { user_code: userCode, deny } = JSON.parse(Buffer.concat(chunks).toString());
@@ -71,6 +75,28 @@ provider.use(async (context, next) => {
   }
   await code.save();
   context.status = 204;
+}
+
+async function items(context) {
+  const [scheme, value] = (context.get('authorization') ?? '').split(' ');
+  const known = scheme === 'Bearer' && value
+    && (await provider.ClientCredentials.find(value) ?? await provider.AccessToken.find(value));
+  if (known) {
+    context.body = { items: [1, 2, 3] };
+  } else {
+    context.status = 401;
+    context.set('www-authenticate', value ? 'Bearer error="invalid_token"' : 'Bearer');
+  }
+  log.calls.push(context.status);
+}
+
+provider.use(async (context, next) => {
+  switch (`${context.method} ${context.path}`) {
+    case 'GET /api/items': return items(context);
+    case 'POST /test/device': return device(context);
+    case 'GET /test/log': context.body = log; return undefined;
+    default: return next();
+  }
 });
 
 server.on('request', provider.callback());
