@@ -18,7 +18,8 @@
 //!
 //! # Features
 //! `default` is `env` and `dotenv`; each other provider is a feature of the same name; `local` is
-//! all that needs no network, `full` is everything, `derive` is the derive macro.
+//! all that needs no network, `full` is everything, `derive` is the derive macro. `oauth2` is access
+//! tokens, `oauth2-middleware` also what puts them into requests of `reqwest`.
 
 mod assemble;
 mod credentials;

@@ -5,7 +5,7 @@
 // ACCESS_TTL: how many seconds a token lives.
 // GET /api/items is an API that takes the tokens.
 // POST /test/device {"user_code": "...", "deny": false} stands for a person with another device.
-// GET /test/log tells the grants of all tokens and the statuses of all calls of the API.
+// GET /test/log tells the grants of all tokens, with the time in ms, and the statuses of all calls of the API.
 import { Provider } from 'oidc-provider';
 import * as jose from 'jose';
 import { createServer } from 'node:http';
@@ -58,7 +58,7 @@ const provider = new Provider(issuer, {
 });
 
 const log = { tokens: [], calls: [] };
-provider.on('grant.success', (context) => log.tokens.push(context.oidc.params.grant_type));
+provider.on('grant.success', (context) => log.tokens.push({ grant: context.oidc.params.grant_type, at: Date.now() }));
 
 async function device(context) {
   const chunks = [];

@@ -17,7 +17,7 @@ use std::net::TcpListener;
 
 pub use self::http_api::HttpApi;
 pub use self::moto::Moto;
-pub use self::oidc::OidcProvider;
+pub use self::oidc::{Granted, OidcProvider};
 pub use self::openbao::OpenBao;
 pub use self::orders::Orders;
 pub use self::postgres::Postgres;

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -20,6 +21,15 @@ pub struct OidcProvider {
     _daemon: Daemon,
     url: String,
     directory: TempDir,
+}
+
+/// A token that was given out.
+#[derive(Clone, Debug)]
+pub struct Granted {
+    /// For what, in the word of RFC 6749.
+    pub grant: String,
+    /// When, by the server's clock, since 1970.
+    pub at: Duration,
 }
 
 impl OidcProvider {
@@ -69,21 +79,21 @@ impl OidcProvider {
         fs::read(self.directory.path().join("client-key.pem")).expect("the server wrote it")
     }
 
-    /// The requests for tokens that were fulfilled, as the names of their grants, and the answers
-    /// of the API, as their statuses; both in their order.
+    /// The tokens it has given out, and the statuses that the API answered; both in their order.
     ///
     /// # Panics
     /// If the server does not tell.
-    pub fn log(&self) -> (Vec<String>, Vec<u64>) {
+    pub fn log(&self) -> (Vec<Granted>, Vec<u64>) {
         let answer = curl(&[&format!("{}/test/log", self.url)]);
         let log: Value = serde_json::from_str(&answer).expect("it is JSON");
-        let grants = log["tokens"].as_array().into_iter().flatten();
+        let tokens = log["tokens"].as_array().into_iter().flatten();
         let calls = log["calls"].as_array().into_iter().flatten();
+        let granted = |token: &Value| Granted {
+            grant: token["grant"].as_str().unwrap_or_default().to_owned(),
+            at: Duration::from_millis(token["at"].as_u64().unwrap_or_default()),
+        };
         (
-            grants
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect(),
+            tokens.map(granted).collect(),
             calls.filter_map(Value::as_u64).collect(),
         )
     }
