@@ -325,3 +325,24 @@ fn a_person_logs_in_once_and_programs_have_tokens_until_the_logout() {
         .code(1)
         .stderr_contains("device_code");
 }
+
+#[test]
+fn on_a_full_disk_a_token_is_good_for_this_program() {
+    let server = Server::start();
+    let project = server.project("");
+    let run = |script: &str| {
+        let run = project.sh(script).trusted();
+        run.env("CRM_SECRET", &server.secret)
+    };
+    // Writing fails as it does on a full disk; pipes are not concerned.
+    let full = "trap '' XFSZ; ulimit -f 0; resolve token crm";
+    run(full)
+        .run()
+        .success()
+        .stdout_is(token(1))
+        .stderr_contains("cannot be kept");
+    run("resolve token crm").run().success().stdout_is(token(2));
+    // What was kept before is still there.
+    run(full).run().success().stdout_is(token(2));
+    assert_eq!(server.issued(), 2);
+}

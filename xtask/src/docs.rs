@@ -2,7 +2,8 @@
 //!
 //! `<!-- include: PATH#ANCHOR -->` up to `<!-- /include -->` is filled with the part of the file
 //! between `ANCHOR: name` and `ANCHOR_END: name`; without `#ANCHOR` with the whole file.
-//! `<!-- faults -->` up to `<!-- /faults -->` is filled with what the providers' fault tests found.
+//! An included `.tsv` becomes a table. `<!-- faults -->` up to `<!-- /faults -->` is filled with what
+//! the providers' fault tests found.
 
 use std::fs;
 use std::path::Path;
@@ -100,9 +101,61 @@ fn fill(document: &str) -> Outcome<String> {
         let part = extract(&text, anchor).ok_or_else(|| {
             Failure::new(format!("{path} has no anchor `{}`", anchor.unwrap_or("")))
         })?;
-        filled.extend(["```", language(path), "\n", &part, "```\n", CLOSING, "\n"]);
+        if language(path) == "tsv" {
+            filled.extend([&table(&part)?, CLOSING, "\n"]);
+        } else {
+            filled.extend(["```", language(path), "\n", &part, "```\n", CLOSING, "\n"]);
+        }
     }
     Ok(filled)
+}
+
+/// A table whose columns are separated by tabs, in Markdown. A last column `test` names the test
+/// that shows what the row says, as the runner of the tests does: it has to exist, and is left out.
+fn table(text: &str) -> Outcome<String> {
+    let mut rows = text
+        .lines()
+        .map(|line| line.split('\t').collect::<Vec<_>>());
+    let head = rows.next().unwrap_or_default();
+    let tested = head.last() == Some(&"test");
+    let shown = head.len() - usize::from(tested);
+    let mut table = String::new();
+    let mut line = |cells: &[&str]| {
+        let cells: String = cells.iter().map(|cell| format!(" {cell} |")).collect();
+        table.push_str(&format!("|{cells}\n"));
+    };
+    line(&head[..shown]);
+    line(&vec!["---"; shown]);
+    for row in rows {
+        if row.len() != head.len() {
+            return Err(Failure::new(format!("`{}` is no row", row.join(" "))));
+        }
+        if tested {
+            exists(row[shown])?;
+        }
+        line(&row[..shown]);
+    }
+    Ok(table)
+}
+
+/// Whether there is a test of this name, such as `package::binary name` or `package module::name`.
+fn exists(test: &str) -> Outcome {
+    let name = test.rsplit([' ', ':']).next().unwrap_or_default();
+    let package = test.split([' ', ':']).next().unwrap_or_default();
+    let folder = match package {
+        "credchain-tests" => "tests/".to_owned(),
+        other => format!("crates/{other}/"),
+    };
+    let definition = format!("fn {name}()");
+    for file in tracked_files()? {
+        if file.starts_with(&folder)
+            && has_ending(&file, &["rs"])
+            && fs::read_to_string(root().join(&file))?.contains(&definition)
+        {
+            return Ok(());
+        }
+    }
+    Err(Failure::new(format!("there is no test `{test}`")))
 }
 
 /// The tables that the providers' fault tests compare themselves with, side by side.

@@ -1,5 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+/// A place at which a test may end the process.
+macro_rules! step {
+    ($name:literal) => {
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!($name);
+    };
+}
+
 mod answer;
 mod aside;
 mod ask;

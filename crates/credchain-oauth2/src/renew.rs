@@ -101,10 +101,12 @@ impl<'a> Renewal<'a> {
         if unsaved.is_some() {
             return Ok(unsaved);
         }
+        step!("before the lock");
         let Shared { store, key, .. } = self.shared;
         let Some(mut turn) = store.0.enter(key, enough, &self.cx).await? else {
             return Ok(None);
         };
+        step!("after the lock");
         let record = turn.load().await?.unwrap_or_default();
         Ok(Some(Held {
             turn,
@@ -145,6 +147,7 @@ impl<'a> Renewal<'a> {
             cx: &cx,
         };
         let answer = self.exchange(&asker, refresh.as_ref()).await;
+        step!("after the answer");
         match answer {
             Ok(granted) => self.book(held, &granted, refresh.as_ref()).await,
             Err(failed) => {
@@ -169,6 +172,7 @@ impl<'a> Renewal<'a> {
             held.record.intend(token, cx.clock().now());
             held.turn.save(&held.record).await?;
         }
+        step!("before it is sent");
         Ok(Prepared {
             http,
             places,
@@ -263,7 +267,10 @@ impl<'a> Renewal<'a> {
     /// Writes a record. If that cannot be done, it and the turn stay here: the token is good all
     /// the same.
     async fn keep(&self, mut held: Held) {
-        let Err(error) = held.turn.save_and_leave(&held.record).await else {
+        step!("before it is kept");
+        let kept = held.turn.save_and_leave(&held.record).await;
+        step!("after it is kept");
+        let Err(error) = kept else {
             return;
         };
         tracing::warn!(token = %self.shared.settings.name, %error, "a token cannot be kept");

@@ -316,3 +316,49 @@ async fn a_login_is_given_up_at_the_server_and_here_even_if_the_server_is_out() 
         assert_eq!(error.kind(), Kind::Unauthenticated);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_logs_in_at_the_same_time_waits_for_the_one_login() {
+    let server = FakeHttp::start(|_| Reply::json(200, &with_refresh(1)));
+    let store = Store::memory();
+    let client = client(&server.url(), Grant::AuthorizationCode);
+    let (show, steps) = person();
+    let logins: Vec<_> = (0..3)
+        .map(|_| {
+            let source = TokenSource::new(client.clone(), credentials(), store.clone()).unwrap();
+            let show = show.clone();
+            tokio::spawn(async move { source.log_in(show, &Context::system()).await })
+        })
+        .collect();
+    drop(show);
+    let step = steps.recv().unwrap();
+    let Sent {
+        redirect, state, ..
+    } = sent(&step);
+    assert_eq!(
+        open(format!("{redirect}?code=right&state={state}")).await,
+        200
+    );
+    for login in logins {
+        assert_eq!(text(&login.await.unwrap().unwrap()), access_token(1));
+    }
+    assert_eq!(steps.iter().count(), 0, "nobody else was asked");
+    assert_eq!(server.count(), 1);
+}
+
+#[tokio::test]
+async fn logins_of_several_programs_do_not_want_the_same_port() {
+    let server = FakeHttp::start(|_| Reply::json(200, &with_refresh(1)));
+    let mut seen = std::collections::BTreeSet::new();
+    let mut running = Vec::new();
+    for _ in 0..3 {
+        let source = source(client(&server.url(), Grant::AuthorizationCode));
+        let (show, steps) = person();
+        running.push(tokio::spawn(async move {
+            source.log_in(show, &Context::system()).await
+        }));
+        seen.insert(sent(&next(steps).await).redirect);
+    }
+    assert_eq!(seen.len(), 3);
+    running.iter().for_each(tokio::task::JoinHandle::abort);
+}

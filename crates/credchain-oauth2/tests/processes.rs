@@ -167,6 +167,19 @@ fn eight_programs_of_ten_thousand_tasks_make_one_request() {
     assert_eq!(server.count(), 1);
 }
 
+#[test]
+fn a_hundred_programs_that_start_together_all_have_the_token() {
+    let server = FakeHttp::start(|_| Reply::json(200, &granted(1, 3600)));
+    let home = tempfile::tempdir().unwrap();
+    let start = || Program::start(&server, &home, 1, "client_credentials");
+    let mut programs: Vec<_> = (0..100).map(|_| start()).collect();
+    programs.iter_mut().for_each(Program::go);
+    for program in &mut programs {
+        assert_eq!(program.line("TOKEN "), access_token(1));
+    }
+    assert_eq!(server.count(), 1);
+}
+
 /// A server that replaces refresh tokens. It takes a second use for theft, and ends the login; how
 /// often that was is counted. Access tokens end at once, so that everybody has to ask.
 fn strict_server() -> (FakeHttp, Arc<AtomicUsize>) {

@@ -323,6 +323,26 @@ async fn a_throttled_client_asks_again_when_it_may() {
 }
 
 #[tokio::test]
+async fn a_throttled_client_holds_up_no_other() {
+    let server = FakeHttp::start(|request| match field(request, "scope").as_deref() {
+        Some("slow") => Reply::Answer(429, Vec::new(), b"slow".to_vec()),
+        _ => Reply::json(200, &granted(1, 3600)),
+    });
+    let (_, cx) = standing();
+    let (client, store) = (client(&server.url()), Store::memory());
+    let slow = source(client.clone().scopes(["slow"]), store.clone());
+    let error = slow
+        .token(&cx.clone().with_timeout(MINUTE))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), Kind::Throttled);
+    assert_eq!(
+        text(&source(client, store).token(&cx).await.unwrap()),
+        access_token(1)
+    );
+}
+
+#[tokio::test]
 async fn fifty_refusals_of_one_token_make_one_request_and_a_second_round_makes_none() {
     let server = granting(3600);
     let (clock, cx) = standing();

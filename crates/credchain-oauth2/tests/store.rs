@@ -236,3 +236,87 @@ async fn a_token_that_could_not_be_kept_is_in_nobodys_way_when_it_is_given_up() 
     let again = source.log_out(&cx).await.unwrap_err();
     assert_eq!(again.kind(), Kind::NotFound);
 }
+
+/// A server that replaces refresh tokens, and takes the current one only.
+fn replacing() -> FakeHttp {
+    let current = std::sync::Mutex::new(0);
+    FakeHttp::start(move |request| {
+        let mut current = current.lock().unwrap();
+        let expected = match *current {
+            0 => "first-refresh".to_owned(),
+            n => format!("refresh-{n}"),
+        };
+        if field(request, "refresh_token") != Some(expected) {
+            return refusal(400, "invalid_grant");
+        }
+        *current += 1;
+        let mut answer = granted(*current, 3600);
+        answer["refresh_token"] = json!(format!("refresh-{current}"));
+        Reply::json(200, &answer)
+    })
+}
+
+fn login(url: &str, home: &TempDir) -> TokenSource {
+    let client = client(url).grant(Grant::RefreshToken(name("login")));
+    TokenSource::new(client, credentials(), directory(home)).unwrap()
+}
+
+fn at(clock: &std::sync::Arc<ManualClock>) -> Context {
+    Context::system().with_clock(clock.clock())
+}
+
+#[tokio::test]
+async fn a_program_that_lives_long_sends_no_refresh_token_that_another_one_has_used_up() {
+    let (server, home) = (replacing(), tempfile::tempdir().unwrap());
+    let clock = ManualClock::new();
+    let cx = at(&clock);
+    let (old, other) = (login(&server.url(), &home), login(&server.url(), &home));
+    assert_eq!(text(&old.token(&cx).await.unwrap()), access_token(1));
+    for n in 2..5 {
+        clock.advance(Duration::from_hours(2));
+        assert_eq!(text(&other.token(&cx).await.unwrap()), access_token(n));
+    }
+    // It has the first one in memory, and the last one is on the disk.
+    assert_eq!(text(&old.token(&cx).await.unwrap()), access_token(4));
+    clock.advance(Duration::from_hours(2));
+    assert_eq!(text(&old.token(&cx).await.unwrap()), access_token(5));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_a_year_off_costs_requests_and_no_login() {
+    const YEAR: Duration = Duration::from_hours(365 * 24);
+    let (server, home) = (replacing(), tempfile::tempdir().unwrap());
+    let (right, ahead) = (ManualClock::new(), ManualClock::new());
+    ahead.advance(YEAR);
+    for n in 1..5 {
+        let clock = if n % 2 == 0 { &right } else { &ahead };
+        let source = login(&server.url(), &home);
+        // What the other one has kept is from the future, or of last year.
+        assert_eq!(
+            text(&source.token(&at(clock)).await.unwrap()),
+            access_token(n)
+        );
+        let again = login(&server.url(), &home).token(&at(clock)).await;
+        assert_eq!(text(&again.unwrap()), access_token(n));
+    }
+    assert_eq!(server.count(), 4);
+}
+
+#[tokio::test]
+async fn a_lock_that_somebody_keeps_ends_the_waiting() {
+    let (server, home) = (granting(60), tempfile::tempdir().unwrap());
+    let clock = ManualClock::new();
+    let first = source(&server.url(), &home);
+    first.token(&at(&clock)).await.unwrap();
+    let lock = fs::File::open(kept(&home).with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    clock.advance(Duration::from_mins(2));
+    let cx = Context::system().with_timeout(Duration::from_millis(200));
+    let error = source(&server.url(), &home).token(&cx).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable);
+    lock.unlock().unwrap();
+    assert_eq!(
+        text(&first.token(&at(&clock)).await.unwrap()),
+        access_token(2)
+    );
+}

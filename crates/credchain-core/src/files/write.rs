@@ -51,7 +51,11 @@ impl Draft {
     /// Puts it in the place of whatever is there; it is on the disk when this returns.
     pub fn replace(self) -> io::Result<()> {
         self.file().sync_all()?;
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!("draft written");
         self.file.persist(&self.target)?;
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!("draft renamed");
         sync_directory(directory_of(&self.target))
     }
 

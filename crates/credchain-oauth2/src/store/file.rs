@@ -8,7 +8,7 @@ use std::time::UNIX_EPOCH;
 use credchain_core::files::PrivateDirectory;
 use credchain_core::{Clock, Context, Error, Kind, Result, async_trait};
 
-use super::lock::lock;
+use super::lock::{is_unwritable, lock};
 use super::seal::{Cipher, Sealing};
 use super::{Backend, Enough, Record, Turn};
 use crate::key::Key;
@@ -17,7 +17,7 @@ use crate::key::Key;
 const MAX_FILE: u64 = 1 << 20;
 
 /// A directory of mode 0700, with a file and a lock for each key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Directory {
     files: PrivateDirectory,
     sealing: Sealing,
@@ -48,14 +48,55 @@ impl Backend for Directory {
         _: &Enough<'_>,
         cx: &Context,
     ) -> Result<Option<Box<dyn Turn>>> {
+        match self.turn(key, cx).await {
+            Ok(held) => Ok(Some(Box::new(held))),
+            Err(why) if is_unwritable(&why) => Ok(Some(Box::new(Unkept {
+                directory: self.clone(),
+                key: key.clone(),
+                context: cx.clone().without_deadline(),
+            }))),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Directory {
+    async fn turn(&self, key: &Key, cx: &Context) -> Result<Held> {
         let lock = lock(&self.files, key, cx).await?;
-        Ok(Some(Box::new(Held {
+        Ok(Held {
             cipher: self.sealing.cipher(key, cx).await?,
             files: self.files.clone(),
             name: key.as_str().to_owned(),
             clock: cx.clock().clone(),
             _lock: lock,
-        })))
+        })
+    }
+}
+
+/// The turn of somebody who can write nothing: it excludes nobody, and what has to be kept before it
+/// is used, a refresh token, is not used.
+#[derive(Debug)]
+struct Unkept {
+    directory: Directory,
+    key: Key,
+    context: Context,
+}
+
+#[async_trait]
+impl Turn for Unkept {
+    async fn load(&mut self) -> Result<Option<Record>> {
+        self.directory.peek(&self.key, &self.context).await
+    }
+
+    async fn save(&mut self, record: &Record) -> Result<()> {
+        // There may be room by now.
+        let mut held = self.directory.turn(&self.key, &self.context).await?;
+        held.save(record).await
+    }
+
+    async fn clear(&mut self) -> Result<()> {
+        let mut held = self.directory.turn(&self.key, &self.context).await?;
+        held.clear().await
     }
 }
 

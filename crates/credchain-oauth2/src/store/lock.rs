@@ -1,6 +1,7 @@
 //! Turns among the programs of one user on one machine.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use credchain_core::files::{Links, PrivateDirectory, make_private_directory, open_with};
@@ -40,6 +41,7 @@ fn open(directory: &PrivateDirectory, key: &Key) -> Result<File> {
         let message = format!("cannot open `{}`: {}", path.display(), error.kind());
         Error::new(Kind::Misconfigured, message)
             .with_hint("tokens are kept in a directory that this user may write to")
+            .with_source(error)
     };
     if !directory.exists()? {
         make_private_directory(directory.path()).map_err(failed)?;
@@ -60,4 +62,21 @@ fn unlockable(directory: &PrivateDirectory, error: &std::io::Error) -> Error {
     );
     Error::new(Kind::Misconfigured, message)
         .with_hint("tokens are kept on a disk of this machine, not on a network's")
+}
+
+/// Whether there is nothing wrong but that nothing can be written: a disk that is full or read-only,
+/// a home that is somebody else's.
+pub(super) fn is_unwritable(error: &Error) -> bool {
+    let source = std::error::Error::source(error);
+    let source = source.and_then(|source| source.downcast_ref::<std::io::Error>());
+    source.is_some_and(|error| {
+        matches!(
+            error.kind(),
+            ErrorKind::ReadOnlyFilesystem
+                | ErrorKind::StorageFull
+                | ErrorKind::QuotaExceeded
+                | ErrorKind::FileTooLarge
+                | ErrorKind::PermissionDenied
+        )
+    })
 }

@@ -96,7 +96,7 @@ fn key_of(path: &std::path::Path) -> Result<Zeroizing<Vec<u8>>> {
         .map_err(|_| Error::new(Kind::Internal, "the system gives no randomness"))?;
     let failed = |error: std::io::Error| {
         let message = format!("cannot write `{}`: {}", path.display(), error.kind());
-        Error::new(Kind::Misconfigured, message)
+        Error::new(Kind::Misconfigured, message).with_source(error)
     };
     if !directory.exists()? {
         make_private_directory(directory.path()).map_err(failed)?;

@@ -9,6 +9,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -67,8 +68,12 @@ pub fn client(url: &str) -> Client {
 
 /// A directory of tokens with their key beside it.
 pub fn directory(home: &TempDir) -> Store {
-    let key = home.path().join("state/token.key");
-    Store::directory(home.path().join("tokens"), Sealing::key_file(key))
+    directory_at(home.path())
+}
+
+pub fn directory_at(home: &Path) -> Store {
+    let key = home.join("state/token.key");
+    Store::directory(home.join("tokens"), Sealing::key_file(key))
 }
 
 /// A field of a form.
