@@ -346,3 +346,33 @@ fn on_a_full_disk_a_token_is_good_for_this_program() {
     run(full).run().success().stdout_is(token(2));
     assert_eq!(server.issued(), 2);
 }
+
+#[test]
+fn a_token_that_a_script_left_behind_is_taken_over_once() {
+    let server = Server::start();
+    let project = server.project("");
+    let in_an_hour = std::process::Command::new("date")
+        .args(["+%s", "-d", "1 hour"])
+        .output();
+    let in_an_hour =
+        String::from_utf8(in_an_hour.expect("there is `date`").stdout).expect("digits");
+    let left = ["left", "behind"].join("-");
+    let file = json!({"access_token": left, "expires_at": in_an_hour.trim().parse::<u64>().expect("seconds")});
+    project.write(".oauth_token.json", file.to_string());
+    let first = server.run(&project, &["token", "crm"]).run().success();
+    first.stdout_is(&left).stderr_contains("delete it");
+    let again = server.run(&project, &["token", "crm"]).run().success();
+    again.stdout_is(&left).stderr_is_empty();
+    assert_eq!(server.issued(), 0);
+    assert_eq!(
+        project.read(".oauth_token.json"),
+        file.to_string().as_bytes()
+    );
+    // What has ended, or is no token, is no hindrance.
+    for content in ["{\"access_token\": \"x\", \"expires_at\": 1}", "{", ""] {
+        let project = server.project("");
+        project.write(".oauth_token.json", content);
+        let run = server.run(&project, &["token", "crm"]).run().success();
+        run.stderr_is_empty().stdout_contains(&token_base());
+    }
+}

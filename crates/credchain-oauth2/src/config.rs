@@ -65,6 +65,7 @@ pub struct Client {
     redirect_port: Option<u16>,
     allow_http: bool,
     ca: Option<PathBuf>,
+    import: Option<PathBuf>,
 }
 
 /// Where the authorization server is asked.
@@ -254,6 +255,7 @@ impl Client {
             redirect_port: None,
             allow_http: false,
             ca: None,
+            import: None,
         }
     }
 
@@ -331,6 +333,14 @@ impl Client {
         self
     }
 
+    /// Takes over the token of a client for itself that another program left in this file in
+    /// clear, as JSON with `access_token` and `expires_at`, if nothing is kept yet. The file is never
+    /// written.
+    pub fn import(mut self, file: impl Into<PathBuf>) -> Self {
+        self.import = Some(file.into());
+        self
+    }
+
     pub(crate) fn into_settings(self) -> Result<Settings> {
         let address = |key: &str, text: &Option<String>| {
             let url = text.as_deref();
@@ -371,6 +381,7 @@ impl Client {
             redirect_port: self.redirect_port,
             allow_http: self.allow_http,
             ca: self.ca,
+            import: self.import,
         })
     }
 
@@ -434,6 +445,7 @@ pub(crate) struct Settings {
     pub(crate) redirect_port: Option<u16>,
     pub(crate) allow_http: bool,
     pub(crate) ca: Option<PathBuf>,
+    pub(crate) import: Option<PathBuf>,
 }
 
 /// Where the server is asked, as far as that is known.

@@ -1,4 +1,4 @@
-//! The one form in which HTTP writes dates: `Sun, 06 Nov 1994 08:49:37 GMT`.
+//! The form in which HTTP writes dates, `Sun, 06 Nov 1994 08:49:37 GMT`, and that of RFC 3339.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -23,6 +23,38 @@ pub(crate) fn parse(text: &str) -> Option<SystemTime> {
     if !plain || !(1..=31).contains(&day) || year < 1970 {
         return None;
     }
+    at(year, month, day, [hour, minute, second])
+}
+
+/// Reads a date of RFC 3339 in UTC, `1994-11-06T08:49:37Z` or with `+00:00`. Fractions of a second
+/// are left out. A local time is none: nobody knows whose.
+pub(crate) fn parse_iso(text: &str) -> Option<SystemTime> {
+    let utc = text
+        .strip_suffix('Z')
+        .or_else(|| text.strip_suffix("+00:00"))?;
+    let (date, clock) = utc.split_once(['T', ' '])?;
+    let clock = clock.split('.').next()?;
+    let parts = |text: &str, mark: char, first: usize| {
+        let mut parts = text.split(mark);
+        let read = (
+            digits(parts.next()?, first)?,
+            digits(parts.next()?, 2)?,
+            digits(parts.next()?, 2)?,
+        );
+        parts.next().is_none().then_some(read)
+    };
+    let (year, month, day) = parts(date, '-', 4)?;
+    let (hour, minute, second) = parts(clock, ':', 2)?;
+    let plain = (1..=12).contains(&month)
+        && (1..=31).contains(&day)
+        && year >= 1970
+        && hour < 24
+        && minute < 60
+        && second <= 60;
+    plain.then(|| at(year, month, day, [hour, minute, second]))?
+}
+
+fn at(year: u64, month: u64, day: u64, [hour, minute, second]: [u64; 3]) -> Option<SystemTime> {
     let seconds = days(year, month, day)? * 86_400 + hour * 3600 + minute * 60 + second;
     UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
@@ -47,6 +79,29 @@ fn days(year: u64, month: u64, day: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_of_rfc_3339_are_read_if_they_are_in_utc() {
+        let expected = parse("Sun, 06 Nov 1994 08:49:37 GMT");
+        assert!(expected.is_some());
+        for text in [
+            "1994-11-06T08:49:37Z",
+            "1994-11-06T08:49:37.123456+00:00",
+            "1994-11-06 08:49:37Z",
+        ] {
+            assert_eq!(parse_iso(text), expected, "{text}");
+        }
+        for text in [
+            "1994-11-06T08:49:37",
+            "1994-13-06T08:49:37Z",
+            "1994-11-06T24:49:37Z",
+            "1994-11-06Z",
+            "1994-11-06T08:49:37+01:00",
+            "",
+        ] {
+            assert_eq!(parse_iso(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn dates_are_read_to_the_second() {

@@ -19,6 +19,7 @@ mod endpoint;
 mod error;
 mod flight;
 mod form;
+mod found;
 mod http;
 mod kept;
 mod key;

@@ -12,6 +12,7 @@ use crate::discovery::Places;
 use crate::error::{Failed, Failure};
 use crate::flight::Answer;
 use crate::form::Form;
+use crate::found;
 use crate::http::Http;
 use crate::life::Moment;
 use crate::source::{Shared, lost};
@@ -69,6 +70,10 @@ impl<'a> Renewal<'a> {
                 None => Err(lost()),
             };
         };
+        if let Some(token) = self.found(&mut held.record) {
+            self.keep(held).await;
+            return Ok(token);
+        }
         match self.good(&held.record) {
             Some(token) if held.unsaved => {
                 self.keep(held).await;
@@ -80,6 +85,25 @@ impl<'a> Renewal<'a> {
             }
             None => self.next(held).await,
         }
+    }
+
+    /// The token that another program left behind, if nothing was ever kept.
+    fn found(&self, record: &mut Record) -> Option<Token> {
+        let settings = &self.shared.settings;
+        let path = settings.import.as_ref()?;
+        let is_new = record.generation == 0 && settings.grant == Grant::ClientCredentials;
+        let granted = found::read(path, self.now()).filter(|_| is_new)?;
+        record.accept(&granted, settings, None);
+        let token = self.good(record);
+        match &token {
+            Some(_) => tracing::warn!(
+                token = %settings.name,
+                file = %path.display(),
+                "a token in clear was taken over; the file is not read again: delete it"
+            ),
+            None => *record = Record::default(),
+        }
+        token
     }
 
     /// What is kept, as far as it can be read without waiting.

@@ -188,7 +188,8 @@ fn token_link(
         } else {
             let credentials = builder.source_for(name.clone());
             let state_home = loaded.project.state_home.as_deref();
-            tokens::source(spec, credentials, keepers, state_home)
+            let left_behind = tokens::left_behind(&loaded.project);
+            tokens::source(spec, credentials, keepers, state_home, left_behind)
         };
         tokens.insert(spec.name.clone(), source.clone());
         // It remembers, repeats and shares requests itself.

@@ -1,10 +1,10 @@
 //! OAuth 2.0 tokens as credentials: each `[oauth2.NAME]` is a link of its own.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use credchain_config::{OAuth2Spec, ReuseSpec, TokenPlace};
+use credchain_config::{OAuth2Spec, Project, ReuseSpec, TokenPlace};
 use credchain_core::{
     Capabilities, Context, CredentialSource, Error, Kind, LinkName, Name, Naming, Provider,
     Reference, Result, Secret, async_trait,
@@ -64,15 +64,27 @@ impl Provider for TokenProvider {
 /// Providers that tokens are kept in, by link: they remember nothing. For each that cannot be, why.
 pub(crate) type Keepers = BTreeMap<LinkName, Result<Arc<dyn Provider>>>;
 
+/// What scripts that had no better place kept their token in. It does not say whose token it is,
+/// so that it counts only where there is one.
+pub(crate) fn left_behind(project: &Project) -> Option<PathBuf> {
+    let root = project.root.as_ref()?;
+    (project.oauth2.len() == 1).then(|| root.join(".oauth_token.json"))
+}
+
 /// The source that a table describes.
 pub(crate) fn source(
     spec: &OAuth2Spec,
     credentials: Arc<dyn CredentialSource>,
     keepers: &Keepers,
     state_home: Option<&Path>,
+    left_behind: Option<PathBuf>,
 ) -> Result<TokenSource> {
     let store = store(spec, &credentials, keepers, state_home)?;
-    TokenSource::new(client(spec)?, credentials, store)
+    let mut client = client(spec)?;
+    if let Some(file) = left_behind {
+        client = client.import(file);
+    }
+    TokenSource::new(client, credentials, store)
 }
 
 fn store(
