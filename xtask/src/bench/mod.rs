@@ -6,6 +6,7 @@ mod checks;
 mod redaction;
 mod spawn;
 mod table;
+mod tokens;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -25,6 +26,7 @@ struct Programs {
     cached: PathBuf,
     memory: PathBuf,
     redact: PathBuf,
+    tokens: PathBuf,
 }
 
 /// Measures and writes the table into `docs/performance.md`; `full` links every provider.
@@ -33,6 +35,7 @@ pub(crate) fn run(full: bool) -> Outcome {
     let mut rows = vec![spawn::get_from_environment(&programs, full)?];
     rows.push(size(&programs)?);
     if full {
+        rows.extend(tokens::run(&programs)?);
         rows.extend(backends::run(&programs)?);
     } else {
         rows.extend(cached_reads(&programs)?);
@@ -54,7 +57,9 @@ impl Programs {
             "--package=credchain-cli",
             "--package=benches",
         ];
-        if !full {
+        if full {
+            args.push("--features=benches/oauth2");
+        } else {
             args.extend(["--no-default-features", "--features=credchain-cli/local"]);
         }
         step(&mut cargo(&args))?;
@@ -64,6 +69,11 @@ impl Programs {
             cached: installed("bench-cached")?,
             memory: installed("bench-memory")?,
             redact: installed("bench-redact")?,
+            tokens: if full {
+                installed("bench-tokens")?
+            } else {
+                PathBuf::new()
+            },
         })
     }
 }
