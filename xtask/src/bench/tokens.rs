@@ -106,7 +106,7 @@ fn together(programs: &Programs, dir: &Path) -> Outcome<Vec<Row>> {
     ])
 }
 
-fn told(command: &mut Command) -> Outcome<impl Fn(&str) -> Outcome<f64>> {
+fn told(command: &mut Command) -> Outcome<impl Fn(&str) -> Outcome<f64> + use<>> {
     let told: Value = serde_json::from_str(&output(command)?)
         .map_err(|error| Failure::new(format!("bench-tokens: {error}")))?;
     Ok(move |key: &str| {
