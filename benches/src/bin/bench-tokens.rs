@@ -138,7 +138,7 @@ fn many(url: &str, sources: usize) -> Result<serde_json::Value, Box<dyn Error>> 
 fn tasks(url: &str, directory: &Path, count: usize) -> Result<serde_json::Value, Box<dyn Error>> {
     let store = Store::directory(
         directory.join("tokens"),
-        Sealing::key_file(directory.join("key")),
+        Sealing::key_file(directory.join("state/key")),
     );
     let source = source(url, "read", &store)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -1,4 +1,4 @@
-//! A short cut for `resolve get NAME`, by far the most frequent call.
+//! A short cut for `resolve get NAME` and `resolve token NAME`, by far the most frequent calls.
 //!
 //! It understands only what it is sure of; everything else, help and mistakes included, goes to
 //! the full parser. What both understand, both understand alike: a test compares them.
@@ -7,17 +7,21 @@ use std::ffi::OsString;
 
 use crate::cli::{Command, Global};
 use crate::commands::get;
+#[cfg(feature = "oauth2")]
+use crate::commands::token;
 
 /// The parsed command, if the command line is one of the plain forms.
 pub(crate) fn parse(arguments: &[OsString]) -> Option<(Global, Command)> {
     let mut words = arguments.iter().skip(1).map(|word| word.to_str());
     let mut global = Global::default();
+    let mut command = None;
     let mut name = None;
-    let mut seen_get = false;
+    let mut header = false;
     while let Some(word) = words.next() {
         match word? {
-            "get" if !seen_get => seen_get = true,
+            word @ ("get" | "token") if command.is_none() => command = Some(word),
             "--json" => global.json = true,
+            "--header" if command == Some("token") && !header => header = true,
             "-p" | "--profile" if global.profile.is_none() => {
                 let value = words.next()??;
                 if value.starts_with('-') || value.is_empty() {
@@ -25,13 +29,28 @@ pub(crate) fn parse(arguments: &[OsString]) -> Option<(Global, Command)> {
                 }
                 global.profile = Some(value.to_owned());
             }
-            plain if seen_get && name.is_none() && !plain.starts_with('-') && !plain.is_empty() => {
+            plain
+                if command.is_some()
+                    && name.is_none()
+                    && !plain.starts_with('-')
+                    && !plain.is_empty() =>
+            {
                 name = Some(plain.to_owned());
             }
             _ => return None,
         }
     }
-    Some((global, Command::Get(get::Args { name: name? })))
+    let name = name?;
+    let command = match command? {
+        "get" => Command::Get(get::Args { name }),
+        #[cfg(feature = "oauth2")]
+        "token" => Command::Token(token::Args {
+            name: name.parse().ok()?,
+            header,
+        }),
+        _ => return None,
+    };
+    Some((global, command))
 }
 
 #[cfg(test)]
@@ -54,6 +73,13 @@ mod tests {
             "get --json a",
             "-p prod get a",
             "get a --profile x",
+            "get token",
+            #[cfg(feature = "oauth2")]
+            "token crm",
+            #[cfg(feature = "oauth2")]
+            "token --header crm",
+            #[cfg(feature = "oauth2")]
+            "token get --json -p prod",
         ] {
             let short = parse(&words(line)).unwrap_or_else(|| panic!("{line}"));
             let full = cli::parse(&words(line)).unwrap_or_else(|_| panic!("{line}"));
@@ -72,6 +98,10 @@ mod tests {
             "get a -v",
             "get -p -x a",
             "get --nope a",
+            "get --header a",
+            "--header token a",
+            "token a --header --header",
+            "token",
         ] {
             assert!(parse(&words(line)).is_none(), "{line}");
         }

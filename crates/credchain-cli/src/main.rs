@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         return code;
     }
     // Building clap's command tree costs more than a whole look-up in the environment does, so
-    // the one command that sits in loops and prompts goes past it.
+    // commands that sit in loops and prompts go past it.
     let parsed = match fast::parse(&arguments) {
         Some(parsed) => Ok(parsed),
         None => cli::parse(&arguments),

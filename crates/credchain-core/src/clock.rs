@@ -44,6 +44,17 @@ impl Clock {
         }
     }
 
+    /// Both clocks, [`now`](Self::now) and [`monotonic`](Self::monotonic), perhaps a few
+    /// milliseconds late: for what is looked at all the time and lasts for minutes. On Linux that
+    /// takes a fraction of the time (`CLOCK_REALTIME_COARSE`).
+    pub fn glance(&self) -> (SystemTime, Duration) {
+        #[cfg(target_os = "linux")]
+        if self.0.is_none() {
+            return coarse::both();
+        }
+        (self.now(), self.monotonic())
+    }
+
     /// Waits for `duration` to pass on this clock.
     pub async fn sleep(&self, duration: Duration) {
         match &self.0 {
@@ -68,6 +79,32 @@ impl Clock {
             done = work => Some(done),
             () = self.sleep(duration) => None,
         }
+    }
+}
+
+/// The kernel's clocks as they were at its last tick.
+#[cfg(target_os = "linux")]
+mod coarse {
+    use std::sync::LazyLock;
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+    use rustix::time::{ClockId, Timespec, clock_gettime};
+
+    /// What the monotonic clock showed at the moment that this process counts from.
+    static START: LazyLock<Duration> = LazyLock::new(|| {
+        let passed = super::START.elapsed();
+        since_zero(clock_gettime(ClockId::Monotonic)).saturating_sub(passed)
+    });
+
+    pub(super) fn both() -> (SystemTime, Duration) {
+        let wall = UNIX_EPOCH + since_zero(clock_gettime(ClockId::RealtimeCoarse));
+        let monotonic = since_zero(clock_gettime(ClockId::MonotonicCoarse));
+        (wall, monotonic.saturating_sub(*START))
+    }
+
+    /// A time before zero, such as before 1970, is zero.
+    fn since_zero(time: Timespec) -> Duration {
+        Duration::try_from(time).unwrap_or_default()
     }
 }
 
@@ -125,6 +162,20 @@ impl ManualClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_glance_is_late_by_milliseconds_at_most() {
+        let late = Duration::from_millis(100);
+        let clock = Clock::system();
+        let before = (clock.now(), clock.monotonic());
+        let (wall, monotonic) = clock.glance();
+        assert!(wall + late > before.0 && wall <= clock.now() + late);
+        assert!(monotonic + late > before.1 && monotonic <= clock.monotonic() + late);
+        let manual = ManualClock::new();
+        manual.advance(late);
+        let clock = manual.clock();
+        assert_eq!(clock.glance(), (clock.now(), late));
+    }
 
     #[tokio::test]
     async fn a_manual_sleep_ends_when_time_is_moved() {

@@ -34,6 +34,12 @@ impl Moment {
             monotonic: clock.monotonic(),
         }
     }
+
+    /// A few milliseconds late, perhaps, and in a fraction of the time.
+    pub(crate) fn glance(clock: &Clock) -> Self {
+        let (wall, monotonic) = clock.glance();
+        Self { wall, monotonic }
+    }
 }
 
 /// The life of one token. It goes on only while both clocks say so.

@@ -89,7 +89,7 @@ impl TokenSource {
     /// The token at hand, if it is good for a while. Asks nobody, except ahead of time where
     /// [`Client::advisory`] says so.
     pub fn cached(&self, cx: &Context) -> Option<Token> {
-        let now = Moment::now(cx.clock());
+        let now = Moment::glance(cx.clock());
         let current = self.0.board.current();
         let token = current
             .as_ref()

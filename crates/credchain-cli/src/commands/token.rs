@@ -22,10 +22,10 @@ use crate::output::printable_line;
 pub(crate) struct Args {
     /// A token's name, as in `[oauth2.NAME]`
     #[arg(value_name = "NAME")]
-    name: Name,
+    pub(crate) name: Name,
     /// Print the whole header, `Authorization: Bearer ...`
     #[arg(long)]
-    header: bool,
+    pub(crate) header: bool,
 }
 
 /// `token --json`
