@@ -1,7 +1,9 @@
 //! The source of one token.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use credchain_core::{Context, CredentialSource, Error, Kind, Result};
@@ -100,6 +102,22 @@ impl TokenSource {
             self.0.fly_ahead(ahead, now, cx);
         }
         Some(Token::clone(token))
+    }
+
+    /// The token that is kept on this machine's disk, if it is good for a while: for a program
+    /// that wants one token and has no runtime yet. Reads small files on this thread, and waits for
+    /// nobody.
+    pub fn kept(&self, cx: &Context) -> Option<Token> {
+        if !self.0.store.0.is_at_hand() {
+            return None;
+        }
+        let renewal = Renewal::new(&self.0, cx);
+        let mut peek = pin!(renewal.peek());
+        let mut task = std::task::Context::from_waker(Waker::noop());
+        let Poll::Ready(Ok(record)) = peek.as_mut().poll(&mut task) else {
+            return None;
+        };
+        renewal.good(&record)
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

@@ -53,6 +53,25 @@ async fn a_token_is_used_again_by_the_next_program() {
     assert_eq!(server.count(), 1);
 }
 
+#[test]
+fn a_token_on_the_disk_is_had_without_a_runtime() {
+    let server = granting(3600);
+    let home = tempfile::tempdir().unwrap();
+    let cx = Context::system();
+    assert!(source(&server.url(), &home).kept(&cx).is_none());
+    credchain_core::block_on(source(&server.url(), &home).token(&cx))
+        .unwrap()
+        .unwrap();
+    let kept = source(&server.url(), &home).kept(&cx).unwrap();
+    assert_eq!(text(&kept), access_token(1));
+    // Whoever would have to be asked for a key, or over a network, is not.
+    let sealing = Sealing::credential(name("client_secret"), credentials());
+    let store = Store::directory(home.path().join("tokens"), sealing);
+    let other = TokenSource::new(client(&server.url()), credentials(), store).unwrap();
+    assert!(other.kept(&cx).is_none());
+    assert_eq!(server.count(), 1);
+}
+
 #[tokio::test]
 async fn what_is_kept_is_private_and_says_nothing() {
     let server = granting(3600);

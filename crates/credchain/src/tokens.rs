@@ -94,17 +94,14 @@ fn store(
     state_home: Option<&Path>,
 ) -> Result<Store> {
     let sealing = match (&spec.store.key, state_home) {
-        (Some(key), _) => Some(Sealing::credential(key.clone(), Arc::clone(credentials))),
-        (None, Some(home)) => Some(Sealing::key_file(home.join("oauth2-key"))),
-        (None, None) => None,
-    };
-    // Without a place for files every program has its own token.
-    let (TokenPlace::Files | TokenPlace::Link { .. }, Some(sealing)) = (&spec.store.place, sealing)
-    else {
-        return Ok(Store::memory());
+        (Some(key), _) => Sealing::credential(key.clone(), Arc::clone(credentials)),
+        (None, Some(home)) => Sealing::key_file(home.join("oauth2-key")),
+        // Without a place for files every program has its own token.
+        (None, None) => return Ok(Store::memory()),
     };
     let directory = state_home.map(|home| home.join("oauth2"));
     match (&spec.store.place, directory) {
+        (TokenPlace::Files, Some(directory)) => Ok(Store::directory(directory, sealing)),
         (
             TokenPlace::Link {
                 link,
@@ -113,21 +110,21 @@ fn store(
             },
             directory,
         ) => {
-            let Some(keeper) = keepers.get(link) else {
-                let message = format!("there is no link `{link}` to keep tokens in");
-                return Err(Error::new(Kind::Misconfigured, message));
-            };
-            let keeper = Arc::clone(keeper.as_ref().map_err(Error::clone)?);
-            let kept = match directory {
+            let wrong = |error: Error| error.at(link.clone()).for_credential(&spec.name);
+            let keeper = keepers
+                .get(link)
+                .cloned()
+                .unwrap_or_else(|| Err(Error::new(Kind::Misconfigured, "there is no such link")));
+            let keeper = keeper.map_err(wrong)?;
+            match directory {
                 Some(locks) if type_name == OF_ONE_USER => {
                     Store::guarded(keeper, path, locks, sealing)
                 }
                 _ => Store::shared(keeper, path, sealing),
-            };
-            kept.map_err(|error| error.at(link.clone()).for_credential(&spec.name))
+            }
+            .map_err(wrong)
         }
-        (_, Some(directory)) => Ok(Store::directory(directory, sealing)),
-        (_, None) => Ok(Store::memory()),
+        _ => Ok(Store::memory()),
     }
 }
 

@@ -43,7 +43,10 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
     let credchain = app.open()?;
     let cx = credchain.resolver().context();
     let source = source(&credchain, &args.name)?;
-    let token = app.wait(source.token(&cx))??;
+    let token = match source.kept(&cx) {
+        Some(token) => token,
+        None => app.wait(source.token(&cx))??,
+    };
     let output = app.output();
     if output.is_json() {
         output.json(&Document {

@@ -42,6 +42,10 @@ impl Backend for Directory {
         Ok(text.and_then(|text| Record::decode(&text)))
     }
 
+    fn is_at_hand(&self) -> bool {
+        self.sealing.is_file()
+    }
+
     async fn enter(
         &self,
         key: &Key,

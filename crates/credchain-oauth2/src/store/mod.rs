@@ -91,6 +91,11 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     /// deals with that.
     async fn peek(&self, key: &Key, cx: &Context) -> Result<Option<Record>>;
 
+    /// Whether [`peek`](Self::peek) only reads files of this machine, and so never waits.
+    fn is_at_hand(&self) -> bool {
+        false
+    }
+
     /// Waits for the turn to change what is kept under a key. One at a time has it, among all that
     /// share the store; when its holder dies, it ends. Nothing if what is kept meanwhile is enough.
     async fn enter(

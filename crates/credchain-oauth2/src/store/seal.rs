@@ -47,6 +47,10 @@ impl Sealing {
         Self(From::Credential(name, source))
     }
 
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self.0, From::File(_))
+    }
+
     /// The cipher for one record.
     pub(super) async fn cipher(&self, key: &Key, cx: &Context) -> Result<Cipher> {
         let secret = match &self.0 {
