@@ -133,8 +133,9 @@ fn a_person_who_refuses_is_denied() {
 
 #[test]
 fn a_person_logs_in_with_a_browser_and_stays_logged_in_until_the_logout() {
-    // Tokens of one second: each call below needs another one, with another refresh token.
-    let server = OidcProvider::start(1);
+    // Tokens of three seconds, of which the last quarter is not used: each call below needs
+    // another one, with another refresh token.
+    let server = OidcProvider::start(3);
     let project = project(
         &server,
         &format!("grant = \"authorization_code\"\n{PERSON}"),
@@ -148,7 +149,7 @@ fn a_person_logs_in_with_a_browser_and_stays_logged_in_until_the_logout() {
     );
     assert!(child.wait().expect("it ends").success());
     for _ in 0..3 {
-        std::thread::sleep(std::time::Duration::from_millis(800));
+        std::thread::sleep(std::time::Duration::from_millis(2300));
         call_api(&project, &server);
     }
     let (tokens, _) = server.log();
