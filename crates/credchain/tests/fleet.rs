@@ -230,6 +230,7 @@ async fn a_machine_whose_line_is_cut_goes_on_with_the_token_it_has() {
     machine.clock.advance(60 * SECOND);
     let error = machine.token_in_time().await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
+    assert!(error.message().contains("store of tokens"), "{error}");
     machine.line.set(Behaviour::Pass);
     machine.clock.advance(60 * SECOND);
     assert_eq!(machine.token_in_time().await.unwrap(), token(2));

@@ -15,7 +15,7 @@ use credchain_core::{
 
 use super::lock::lock;
 use super::seal::{Cipher, Sealing};
-use super::{Backend, Enough, Record, Turn};
+use super::{Backend, Enough, Record, Turn, at_the_store};
 use crate::key::Key;
 
 /// Values below a path of a provider, with a lock for each in a directory.
@@ -62,7 +62,7 @@ async fn find(
     let sealed = match provider.get(reference, cx).await {
         Ok(secret) => STANDARD.decode(secret.expose()).ok(),
         Err(error) if error.kind() == Kind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
+        Err(error) => return Err(at_the_store(&error)),
     };
     let text = sealed.and_then(|sealed| cipher.open(&sealed));
     let record = text.and_then(|text| Record::decode(&text));
@@ -123,13 +123,13 @@ impl Turn for Held {
         let set = self
             .provider
             .set(&self.reference, &value, &options, &self.context);
-        set.await.map(drop)
+        set.await.map(drop).map_err(|error| at_the_store(&error))
     }
 
     async fn clear(&mut self) -> Result<()> {
         match self.provider.delete(&self.reference, &self.context).await {
             Err(error) if error.kind() == Kind::NotFound => Ok(()),
-            deleted => deleted.map(drop),
+            deleted => deleted.map_err(|error| at_the_store(&error)),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use credchain_core::{Context, Provider, Result, async_trait};
+use credchain_core::{Context, Error, Provider, Result, async_trait};
 
 use crate::key::Key;
 
@@ -82,6 +82,20 @@ impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+/// What a provider that keeps tokens says, told as such: whoever wants a token has not asked for
+/// that provider.
+fn at_the_store(error: &Error) -> Error {
+    let message = format!("the store of tokens cannot be used: {}", error.message());
+    let mut told = Error::new(error.kind(), message);
+    if let Some(hint) = error.hint() {
+        told = told.with_hint(hint.to_owned());
+    }
+    if let Some(wait) = error.retry_after() {
+        told = told.with_retry_after(wait);
+    }
+    told
 }
 
 /// A kind of store. It is used from a thread that may block.

@@ -19,7 +19,7 @@ use credchain_core::{
 use serde::{Deserialize, Serialize};
 
 use super::seal::{Cipher, Sealing};
-use super::{Backend, Enough, Record, Turn};
+use super::{Backend, Enough, Record, Turn, at_the_store};
 use crate::key::Key;
 
 /// How long a turn lasts: longer than any exchange takes.
@@ -112,7 +112,7 @@ async fn find(provider: &dyn Provider, reference: &Reference, cx: &Context) -> R
     let secret = match provider.get(reference, cx).await {
         Ok(secret) => secret,
         Err(error) if error.kind() == Kind::NotFound => return Ok(Found::default()),
-        Err(error) => return Err(error),
+        Err(error) => return Err(at_the_store(&error)),
     };
     let document = (secret.expose().len() <= MAX_DOCUMENT)
         .then(|| serde_json::from_slice(secret.expose()).ok())
@@ -163,9 +163,9 @@ async fn write(
         .map_err(|_| Error::new(Kind::Internal, "a document cannot be written"))?;
     let expect = version.map_or(Expect::Absent, |version| Expect::Version(version.clone()));
     let options = SetOptions::expecting(expect);
-    provider
-        .set(reference, &Secret::new(text), &options, cx)
-        .await
+    let text = Secret::new(text);
+    let set = provider.set(reference, &text, &options, cx);
+    set.await.map_err(|error| at_the_store(&error))
 }
 
 #[async_trait]
