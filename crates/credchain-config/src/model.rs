@@ -379,10 +379,10 @@ pub enum TokenPlace {
     Link {
         /// Its name.
         link: LinkName,
-        /// Its type.
-        type_name: String,
         /// Where it keeps them.
         path: String,
+        /// Whether no other user and no other machine sees them.
+        of_one_user: bool,
     },
 }
 

@@ -91,8 +91,10 @@ impl<'a> Renewal<'a> {
     fn found(&self, record: &mut Record) -> Option<Token> {
         let settings = &self.shared.settings;
         let path = settings.import.as_ref()?;
-        let is_new = record.generation == 0 && settings.grant == Grant::ClientCredentials;
-        let granted = found::read(path, self.now()).filter(|_| is_new)?;
+        if record.generation > 0 || settings.grant != Grant::ClientCredentials {
+            return None;
+        }
+        let granted = found::read(path, self.now())?;
         record.accept(&granted, settings, None);
         let token = self.good(record);
         match &token {

@@ -105,8 +105,8 @@ fn store(
         (
             TokenPlace::Link {
                 link,
-                type_name,
                 path,
+                of_one_user,
             },
             directory,
         ) => {
@@ -117,9 +117,7 @@ fn store(
                 .unwrap_or_else(|| Err(Error::new(Kind::Misconfigured, "there is no such link")));
             let keeper = keeper.map_err(wrong)?;
             match directory {
-                Some(locks) if type_name == OF_ONE_USER => {
-                    Store::guarded(keeper, path, locks, sealing)
-                }
+                Some(locks) if *of_one_user => Store::guarded(keeper, path, locks, sealing),
                 _ => Store::shared(keeper, path, sealing),
             }
             .map_err(wrong)
@@ -127,9 +125,6 @@ fn store(
         _ => Ok(Store::memory()),
     }
 }
-
-/// The type of provider whose values no other machine sees, so that locks of this one are enough.
-const OF_ONE_USER: &str = "keyring";
 
 fn client(spec: &OAuth2Spec) -> Result<Client> {
     let mut endpoints = Endpoints::default();

@@ -11,7 +11,7 @@ mod tables;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use credchain_core::{LinkName, Registry};
+use credchain_core::{LinkName, Name, Registry};
 use figment::value::{Dict, Value};
 
 use crate::diagnostic::Diagnostic;
@@ -134,6 +134,21 @@ impl<'a> Fields<'a> {
     fn texts(self, key: &str) -> Option<Vec<&'a str>> {
         match self.0.get(key)? {
             Value::Array(_, items) => Some(items.iter().filter_map(Value::as_str).collect()),
+            _ => None,
+        }
+    }
+
+    fn integer<T: TryFrom<u128>>(self, key: &str) -> Option<T> {
+        match self.0.get(key)? {
+            Value::Num(_, number) => T::try_from(number.to_u128()?).ok(),
+            _ => None,
+        }
+    }
+
+    /// The name in `{ credential = "NAME" }`.
+    fn credential(self, key: &str) -> Option<Name> {
+        match self.0.get(key)? {
+            Value::Dict(_, secret) => Fields(secret).text("credential")?.parse().ok(),
             _ => None,
         }
     }

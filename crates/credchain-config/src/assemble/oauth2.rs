@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use credchain_core::{LinkName, Name, parse_duration};
+use credchain_core::{LinkName, parse_duration};
 use figment::value::{Dict, Value};
 
 use super::{Assembly, Fields, credentials};
@@ -22,7 +22,7 @@ pub(super) fn read(cx: &mut Assembly<'_>) {
             continue;
         };
         let fields = Fields(dict);
-        let credential = |key: &str| credential(dict, key);
+        let credential = |key: &str| fields.credential(key);
         let list = |key: &str| {
             let texts = fields.texts(key).unwrap_or_default().into_iter();
             texts.map(str::to_owned).collect()
@@ -57,7 +57,7 @@ pub(super) fn read(cx: &mut Assembly<'_>) {
                 None => ReuseSpec::Observed,
             },
             advisory: fields.text("advisory").and_then(parse_duration),
-            redirect_port: port(dict),
+            redirect_port: fields.integer("redirect_port"),
             store: store(cx, key, dict),
             ca: fields.text("ca").map(|path| cx.project.base().join(path)),
             allow_http: fields.bool("allow_http").unwrap_or(false),
@@ -68,13 +68,6 @@ pub(super) fn read(cx: &mut Assembly<'_>) {
         check(cx, &spec, dict);
         cx.project.oauth2.insert(name, spec);
     }
-}
-
-fn credential(dict: &Dict, key: &str) -> Option<Name> {
-    let Some(Value::Dict(_, secret)) = dict.get(key) else {
-        return None;
-    };
-    Fields(secret).text("credential")?.parse().ok()
 }
 
 /// How a client says who it is, if nothing says how: by what it has.
@@ -91,13 +84,6 @@ fn authentication(dict: &Dict) -> &str {
     said.unwrap_or(by_what_it_has)
 }
 
-fn port(dict: &Dict) -> Option<u16> {
-    let Some(Value::Num(_, number)) = dict.get("redirect_port") else {
-        return None;
-    };
-    u16::try_from(number.to_u128()?).ok()
-}
-
 fn store(cx: &mut Assembly<'_>, token: &str, dict: &Dict) -> TokenStoreSpec {
     let mut spec = TokenStoreSpec::default();
     let table = match dict.get("store") {
@@ -108,7 +94,7 @@ fn store(cx: &mut Assembly<'_>, token: &str, dict: &Dict) -> TokenStoreSpec {
         Some(Value::Dict(_, table)) => table,
         _ => return spec,
     };
-    spec.key = credential(table, "key");
+    spec.key = Fields(table).credential("key");
     let Some(written) = Fields(table).text("provider") else {
         return spec;
     };
@@ -132,14 +118,14 @@ fn store(cx: &mut Assembly<'_>, token: &str, dict: &Dict) -> TokenStoreSpec {
         return spec;
     };
     let path = Fields(table).text("path").unwrap_or("credchain-oauth2");
+    let of_one_user = provider.type_name == "keyring";
     spec.place = TokenPlace::Link {
         link: provider.name.clone(),
-        type_name: provider.type_name.clone(),
         path: path.to_owned(),
+        of_one_user,
     };
     spec.needs.clone_from(&provider.needs);
-    let shared = provider.type_name != "keyring";
-    if shared && !table.contains_key("key") {
+    if !of_one_user && !table.contains_key("key") {
         let place = cx.merged.key_place(&["oauth2", token, "store"]);
         cx.report(
             Diagnostic::error(
@@ -183,11 +169,11 @@ fn check(cx: &mut Assembly<'_>, spec: &OAuth2Spec, written: &Dict) {
         let help = "`refresh_token = { credential = \"NAME\" }`, or `grant = \"device_code\"` and `resolve login`";
         missing("refresh_token", help);
     }
-    if spec.grant == "jwt_bearer" && !written.contains_key("private_key") {
+    let signs = spec.grant == "jwt_bearer" || spec.authentication == "private_key_jwt";
+    if signs && !written.contains_key("private_key") {
         missing("private_key", KEY);
     }
     match &*spec.authentication {
-        "private_key_jwt" if !written.contains_key("private_key") => missing("private_key", KEY),
         "basic" | "basic_raw" | "post" if !written.contains_key("client_secret") => {
             missing("client_secret", SECRET);
         }

@@ -49,11 +49,8 @@ fn redaction(cx: &mut Assembly<'_>) {
     } else if let Some(names) = fields.texts("patterns") {
         spec.patterns = Patterns::Named(names.into_iter().map(str::to_owned).collect());
     }
-    if let Some(Value::Num(_, number)) = table.get("min_length") {
-        spec.min_length = number
-            .to_u128()
-            .and_then(|n| u32::try_from(n).ok())
-            .unwrap_or(4);
+    if let Some(length) = fields.integer("min_length") {
+        spec.min_length = length;
     }
     spec.replace = match fields.text("replace") {
         Some("name") => Replace::Name,

@@ -38,8 +38,7 @@ impl Backend for Directory {
         let Some(file) = self.files.read(key.as_str(), MAX_FILE)? else {
             return Ok(None);
         };
-        let text = self.sealing.cipher(key, cx).await?.open(&file);
-        Ok(text.and_then(|text| Record::decode(&text)))
+        Ok(self.sealing.cipher(key, cx).await?.open(&file))
     }
 
     fn is_at_hand(&self) -> bool {
@@ -119,8 +118,7 @@ impl Turn for Held {
         let Some(file) = self.files.read(&self.name, MAX_FILE)? else {
             return Ok(None);
         };
-        let text = self.cipher.open(&file);
-        let record = text.and_then(|text| Record::decode(&text));
+        let record = self.cipher.open(&file);
         if record.is_none() {
             self.set_aside()?;
         }
@@ -128,9 +126,7 @@ impl Turn for Held {
     }
 
     async fn save(&mut self, record: &Record) -> Result<()> {
-        let sealed = self.cipher.seal(record.encode());
-        let sealed = sealed.ok_or_else(|| Error::new(Kind::Internal, "nothing can be sealed"))?;
-        self.files.write(&self.name, &sealed)
+        self.files.write(&self.name, &self.cipher.seal(record)?)
     }
 
     async fn clear(&mut self) -> Result<()> {
@@ -156,11 +152,5 @@ impl Held {
             }
             _ => Ok(()),
         }
-    }
-}
-
-impl std::fmt::Debug for Cipher {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Cipher")
     }
 }

@@ -1,7 +1,6 @@
 //! In a provider that belongs to one user of one machine, such as the desktop's keyring. It does
 //! not compare before it writes: turns are locks in a directory.
 
-use std::fmt;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,10 +14,11 @@ use credchain_core::{
 
 use super::lock::lock;
 use super::seal::{Cipher, Sealing};
-use super::{Backend, Enough, Record, Turn, at_the_store};
+use super::{Backend, Enough, Record, Turn, at_the_store, below};
 use crate::key::Key;
 
 /// Values below a path of a provider, with a lock for each in a directory.
+#[derive(Debug)]
 pub(super) struct Guarded {
     provider: Arc<dyn Provider>,
     path: String,
@@ -47,8 +47,7 @@ impl Guarded {
     }
 
     fn reference(&self, key: &Key) -> Result<Reference> {
-        let path = self.path.trim_end_matches('/');
-        Reference::new(format!("{path}/{}", key.as_str()))
+        below(&self.path, key)
     }
 }
 
@@ -64,8 +63,7 @@ async fn find(
         Err(error) if error.kind() == Kind::NotFound => return Ok(None),
         Err(error) => return Err(at_the_store(&error)),
     };
-    let text = sealed.and_then(|sealed| cipher.open(&sealed));
-    let record = text.and_then(|text| Record::decode(&text));
+    let record = sealed.and_then(|sealed| cipher.open(&sealed));
     if record.is_none() {
         tracing::warn!("a kept token cannot be read");
     }
@@ -86,7 +84,7 @@ impl Backend for Guarded {
         cx: &Context,
     ) -> Result<Option<Box<dyn Turn>>> {
         Ok(Some(Box::new(Held {
-            lock: lock(&self.locks, key, cx).await?,
+            _lock: lock(&self.locks, key, cx).await?,
             provider: Arc::clone(&self.provider),
             reference: self.reference(key)?,
             cipher: self.sealing.cipher(key, cx).await?,
@@ -95,12 +93,13 @@ impl Backend for Guarded {
     }
 }
 
+#[derive(Debug)]
 struct Held {
     provider: Arc<dyn Provider>,
     reference: Reference,
     cipher: Cipher,
     context: Context,
-    lock: File,
+    _lock: File,
 }
 
 #[async_trait]
@@ -116,9 +115,7 @@ impl Turn for Held {
     }
 
     async fn save(&mut self, record: &Record) -> Result<()> {
-        let sealed = self.cipher.seal(record.encode());
-        let sealed = sealed.ok_or_else(|| Error::new(Kind::Internal, "nothing can be sealed"))?;
-        let value = Secret::new(STANDARD.encode(sealed));
+        let value = Secret::new(STANDARD.encode(self.cipher.seal(record)?));
         let options = SetOptions::default();
         let set = self
             .provider
@@ -131,23 +128,5 @@ impl Turn for Held {
             Err(error) if error.kind() == Kind::NotFound => Ok(()),
             deleted => deleted.map_err(|error| at_the_store(&error)),
         }
-    }
-}
-
-impl fmt::Debug for Guarded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guarded")
-            .field("provider", &self.provider)
-            .field("path", &self.path)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Held")
-            .field("reference", &self.reference)
-            .field("lock", &self.lock)
-            .finish_non_exhaustive()
     }
 }

@@ -12,7 +12,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use credchain_core::{Context, Error, Provider, Result, async_trait};
+use credchain_core::{Context, Error, Provider, Reference, Result, async_trait};
 
 use crate::key::Key;
 
@@ -82,6 +82,12 @@ impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+/// Where a provider keeps what belongs to a key.
+fn below(path: &str, key: &Key) -> Result<Reference> {
+    let path = path.trim_end_matches('/');
+    Reference::new(format!("{path}/{}", key.as_str()))
 }
 
 /// What a provider that keeps tokens says, told as such: whoever wants a token has not asked for

@@ -11,6 +11,7 @@ use credchain_core::files::{Draft, PrivateDirectory, directory_of, make_private_
 use credchain_core::{Context, CredentialSource, Error, Kind, Name, Result};
 use zeroize::Zeroizing;
 
+use super::Record;
 use crate::ask::line;
 use crate::key::Key;
 
@@ -115,6 +116,12 @@ fn key_of(path: &std::path::Path) -> Result<Zeroizing<Vec<u8>>> {
     there.ok_or_else(|| failed(ErrorKind::InvalidData.into()))
 }
 
+impl fmt::Debug for Cipher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cipher")
+    }
+}
+
 /// Encrypts one record with AES-256-GCM, under a key of its own.
 pub(super) struct Cipher {
     key: RandomizedNonceKey,
@@ -135,16 +142,25 @@ impl Cipher {
         })
     }
 
-    /// The file that says this: what it is, when it was sealed with, and the rest unreadable.
-    pub(super) fn seal(&self, mut text: Zeroizing<Vec<u8>>) -> Option<Vec<u8>> {
+    /// A record as it is kept: what it is, what it was sealed with, and the rest unreadable.
+    pub(super) fn seal(&self, record: &Record) -> Result<Vec<u8>> {
+        let sealed = self.seal_text(record.encode());
+        sealed.ok_or_else(|| Error::new(Kind::Internal, "nothing can be sealed"))
+    }
+
+    /// The record that was kept; nothing if this cipher did not seal it.
+    pub(super) fn open(&self, kept: &[u8]) -> Option<Record> {
+        Record::decode(&*self.open_text(kept)?)
+    }
+
+    fn seal_text(&self, mut text: Zeroizing<Vec<u8>>) -> Option<Vec<u8>> {
         // The text has room, so that no copy of it is left behind when the tag is added.
         let about = Aad::from(&self.about);
         let nonce = self.key.seal_in_place_append_tag(about, &mut *text).ok()?;
         Some([MAGIC, nonce.as_ref(), &text].concat())
     }
 
-    /// What a file says; nothing if this cipher did not write it.
-    pub(super) fn open(&self, file: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    fn open_text(&self, file: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, sealed) = file.strip_prefix(MAGIC)?.split_first_chunk::<NONCE_LEN>()?;
         let mut text = Zeroizing::new(sealed.to_vec());
         let nonce = Nonce::from(nonce);

@@ -19,7 +19,7 @@ use credchain_core::{
 use serde::{Deserialize, Serialize};
 
 use super::seal::{Cipher, Sealing};
-use super::{Backend, Enough, Record, Turn, at_the_store};
+use super::{Backend, Enough, Record, Turn, at_the_store, below};
 use crate::key::Key;
 
 /// How long a turn lasts: longer than any exchange takes.
@@ -95,8 +95,7 @@ impl Shared {
     }
 
     fn reference(&self, key: &Key) -> Result<Reference> {
-        let path = self.path.trim_end_matches('/');
-        Reference::new(format!("{path}/{}", key.as_str()))?.with_field(FIELD)
+        below(&self.path, key)?.with_field(FIELD)
     }
 
     /// The record of a document.
@@ -143,8 +142,7 @@ async fn find(provider: &dyn Provider, reference: &Reference, cx: &Context) -> R
 /// the others can read.
 fn open(cipher: &Cipher, sealed: &str) -> Result<Record> {
     let sealed = STANDARD.decode(sealed).ok();
-    let text = sealed.and_then(|sealed| cipher.open(&sealed));
-    let record = text.and_then(|text| Record::decode(&text));
+    let record = sealed.and_then(|sealed| cipher.open(&sealed));
     record.ok_or_else(|| {
         let message = "the shared token cannot be read: it was kept with another key";
         Error::new(Kind::Misconfigured, message)
@@ -331,9 +329,7 @@ impl Held {
     }
 
     fn seal(&mut self, record: &Record) -> Result<()> {
-        let sealed = self.cipher.seal(record.encode());
-        let sealed = sealed.ok_or_else(|| Error::new(Kind::Internal, "nothing can be sealed"))?;
-        self.document.record = Some(STANDARD.encode(sealed));
+        self.document.record = Some(STANDARD.encode(self.cipher.seal(record)?));
         Ok(())
     }
 }
