@@ -25,9 +25,13 @@ fn project(server: &OidcProvider, table: &str) -> Project {
 }
 
 fn run(project: &Project, server: &OidcProvider, args: &[&str]) -> Resolve {
+    with_credentials(project.resolve(args), server)
+}
+
+fn with_credentials(run: Resolve, server: &OidcProvider) -> Resolve {
     let key = String::from_utf8(server.client_key()).expect("PEM is text");
-    let run = project.resolve(args).trusted();
-    run.env("SECRET", OidcProvider::client_secret())
+    run.trusted()
+        .env("SECRET", OidcProvider::client_secret())
         .env("KEY", key)
 }
 
@@ -37,14 +41,7 @@ fn call_api(project: &Project, server: &OidcProvider) {
         "resolve token crm --header | curl --silent --fail --header @- {}",
         server.api()
     );
-    project
-        .sh(&script)
-        .trusted()
-        .env("SECRET", OidcProvider::client_secret())
-        .env(
-            "KEY",
-            String::from_utf8(server.client_key()).expect("PEM is text"),
-        )
+    with_credentials(project.sh(&script), server)
         .run()
         .success()
         .stdout_contains("items");
@@ -98,19 +95,28 @@ fn line(from: &mut impl std::io::BufRead) -> String {
 const PERSON: &str = "client_id = \"cli\"\nscopes = [\"openid\", \"offline_access\", \"api:read\"]\n\
                       parameters = { prompt = \"consent\" }\n";
 
-#[test]
-fn a_person_logs_in_with_a_code_on_another_device() {
-    let server = OidcProvider::start(3600);
-    let project = project(&server, &format!("grant = \"device_code\"\n{PERSON}"));
-    let (mut child, mut errors) = begun(&run(&project, &server, &["login", "crm"]));
+/// A login on another device that runs, and the code to enter there.
+fn begun_on_a_device(
+    project: &Project,
+    server: &OidcProvider,
+) -> (Child, BufReader<std::process::ChildStderr>, String) {
+    let (child, mut errors) = begun(&run(project, server, &["login", "crm"]));
     let told = line(&mut errors);
-    let code = told.split("the code ").nth(1).expect(&told);
-    let code = code.split(' ').next().expect("a code");
     assert!(
         told.starts_with(&format!("Open {}/device", server.url())),
         "{told}"
     );
-    server.enter_code(code, false);
+    let code = told.split("the code ").nth(1).expect(&told);
+    let code = code.split(' ').next().expect("a code").to_owned();
+    (child, errors, code)
+}
+
+#[test]
+fn a_person_logs_in_with_a_code_on_another_device() {
+    let server = OidcProvider::start(3600);
+    let project = project(&server, &format!("grant = \"device_code\"\n{PERSON}"));
+    let (mut child, mut errors, code) = begun_on_a_device(&project, &server);
+    server.enter_code(&code, false);
     assert!(child.wait().expect("it ends").success());
     assert!(line(&mut errors).contains("logged in for `crm`"));
     call_api(&project, &server);
@@ -120,10 +126,8 @@ fn a_person_logs_in_with_a_code_on_another_device() {
 fn a_person_who_refuses_is_denied() {
     let server = OidcProvider::start(3600);
     let project = project(&server, &format!("grant = \"device_code\"\n{PERSON}"));
-    let (mut child, mut errors) = begun(&run(&project, &server, &["login", "crm"]));
-    let told = line(&mut errors);
-    let code = told.split("the code ").nth(1).expect(&told);
-    server.enter_code(code.split(' ').next().expect("a code"), true);
+    let (mut child, _errors, code) = begun_on_a_device(&project, &server);
+    server.enter_code(&code, true);
     assert_eq!(child.wait().expect("it ends").code(), Some(4));
     run(&project, &server, &["token", "crm"])
         .run()

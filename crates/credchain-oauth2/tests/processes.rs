@@ -15,11 +15,10 @@ use std::time::Duration;
 use credchain_core::{Clock, Context, Kind, Secret};
 use credchain_oauth2::{Grant, Reuse, Sealing, Store, TokenSource};
 use credchain_tests::faults::{FakeHttp, Reply};
-use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::{
-    access_token, client, credentials, directory, field, granted, name, refusal, text,
+    access_token, client, credentials, directory, granted, name, replacing, text,
 };
 
 /// Says to a copy of this program that it is one of many.
@@ -180,28 +179,9 @@ fn a_hundred_programs_that_start_together_all_have_the_token() {
     assert_eq!(server.count(), 1);
 }
 
-/// A server that replaces refresh tokens. It takes a second use for theft, and ends the login; how
-/// often that was is counted. Access tokens end at once, so that everybody has to ask.
+/// Access tokens end at once, so that everybody has to ask.
 fn strict_server() -> (FakeHttp, Arc<AtomicUsize>) {
-    let thefts = Arc::new(AtomicUsize::new(0));
-    let seen = thefts.clone();
-    let current = Mutex::new(0);
-    let server = FakeHttp::start(move |request| {
-        let mut current = current.lock().unwrap();
-        let expected = match *current {
-            0 => "first-refresh".to_owned(),
-            n => format!("refresh-{n}"),
-        };
-        if field(request, "refresh_token") != Some(expected) {
-            seen.fetch_add(1, Ordering::SeqCst);
-            return refusal(400, "invalid_grant");
-        }
-        *current += 1;
-        let mut body = granted(*current, 0);
-        body["refresh_token"] = json!(format!("refresh-{current}"));
-        Reply::json(200, &body)
-    });
-    (server, thefts)
+    replacing(0)
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use credchain_core::{
@@ -14,7 +14,7 @@ use credchain_core::{
     Result, Secret, SetOptions, Version, async_trait,
 };
 use credchain_oauth2::{Client, Grant, Sealing, Store, TokenSource};
-use credchain_tests::faults::{FakeHttp, Reply};
+use credchain_tests::faults::{FakeHttp, Gate, Reply};
 use serde_json::json;
 
 use crate::support::{
@@ -118,22 +118,6 @@ impl Machine {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         task.await.unwrap()
-    }
-}
-
-/// A server whose first answer waits until it is let go.
-#[derive(Clone, Default)]
-struct Gate(Arc<(Mutex<bool>, Condvar)>);
-
-impl Gate {
-    fn pass(&self) {
-        let open = self.0.0.lock().unwrap();
-        drop(self.0.1.wait_while(open, |open| !*open).unwrap());
-    }
-
-    fn open(&self) {
-        *self.0.0.lock().unwrap() = true;
-        self.0.1.notify_all();
     }
 }
 

@@ -4,13 +4,13 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use credchain_core::{Context, Kind, ManualClock};
 use credchain_oauth2::{Authentication, Client, Grant, Store, TokenSource};
-use credchain_tests::faults::{FakeHttp, Reply};
+use credchain_tests::faults::{FakeHttp, Gate, Reply};
 use serde_json::json;
 
 use crate::support::{
@@ -31,22 +31,6 @@ fn standing() -> (Arc<ManualClock>, Context) {
         .with_clock(manual.clock())
         .with_jitter(0.0);
     (manual, cx)
-}
-
-/// Lets a fake server wait until a test lets it go on.
-#[derive(Clone, Default)]
-struct Gate(Arc<(Mutex<bool>, Condvar)>);
-
-impl Gate {
-    fn pass(&self) {
-        let open = self.0.0.lock().unwrap();
-        drop(self.0.1.wait_while(open, |open| !*open).unwrap());
-    }
-
-    fn open(&self) {
-        *self.0.0.lock().unwrap() = true;
-        self.0.1.notify_all();
-    }
 }
 
 async fn until(condition: impl Fn() -> bool) {

@@ -8,6 +8,7 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use credchain_core::{Context, Kind, ManualClock};
@@ -18,7 +19,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     Credentials, access_token, client, client_secret, credentials, directory, field, granted,
-    granting, name, refusal, text,
+    granting, name, refusal, replacing, text,
 };
 
 fn files(home: &TempDir) -> Vec<PathBuf> {
@@ -256,25 +257,6 @@ async fn a_token_that_could_not_be_kept_is_in_nobodys_way_when_it_is_given_up() 
     assert_eq!(again.kind(), Kind::NotFound);
 }
 
-/// A server that replaces refresh tokens, and takes the current one only.
-fn replacing() -> FakeHttp {
-    let current = std::sync::Mutex::new(0);
-    FakeHttp::start(move |request| {
-        let mut current = current.lock().unwrap();
-        let expected = match *current {
-            0 => "first-refresh".to_owned(),
-            n => format!("refresh-{n}"),
-        };
-        if field(request, "refresh_token") != Some(expected) {
-            return refusal(400, "invalid_grant");
-        }
-        *current += 1;
-        let mut answer = granted(*current, 3600);
-        answer["refresh_token"] = json!(format!("refresh-{current}"));
-        Reply::json(200, &answer)
-    })
-}
-
 fn login(url: &str, home: &TempDir) -> TokenSource {
     let client = client(url).grant(Grant::RefreshToken(name("login")));
     TokenSource::new(client, credentials(), directory(home)).unwrap()
@@ -286,7 +268,7 @@ fn at(clock: &std::sync::Arc<ManualClock>) -> Context {
 
 #[tokio::test]
 async fn a_program_that_lives_long_sends_no_refresh_token_that_another_one_has_used_up() {
-    let (server, home) = (replacing(), tempfile::tempdir().unwrap());
+    let ((server, thefts), home) = (replacing(3600), tempfile::tempdir().unwrap());
     let clock = ManualClock::new();
     let cx = at(&clock);
     let (old, other) = (login(&server.url(), &home), login(&server.url(), &home));
@@ -299,12 +281,13 @@ async fn a_program_that_lives_long_sends_no_refresh_token_that_another_one_has_u
     assert_eq!(text(&old.token(&cx).await.unwrap()), access_token(4));
     clock.advance(Duration::from_hours(2));
     assert_eq!(text(&old.token(&cx).await.unwrap()), access_token(5));
+    assert_eq!(thefts.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
 async fn a_clock_that_is_a_year_off_costs_requests_and_no_login() {
     const YEAR: Duration = Duration::from_hours(365 * 24);
-    let (server, home) = (replacing(), tempfile::tempdir().unwrap());
+    let ((server, thefts), home) = (replacing(3600), tempfile::tempdir().unwrap());
     let (right, ahead) = (ManualClock::new(), ManualClock::new());
     ahead.advance(YEAR);
     for n in 1..5 {
@@ -318,7 +301,7 @@ async fn a_clock_that_is_a_year_off_costs_requests_and_no_login() {
         let again = login(&server.url(), &home).token(&at(clock)).await;
         assert_eq!(text(&again.unwrap()), access_token(n));
     }
-    assert_eq!(server.count(), 4);
+    assert_eq!((server.count(), thefts.load(Ordering::SeqCst)), (4, 0));
 }
 
 #[tokio::test]

@@ -5,12 +5,12 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use credchain::{Context, Credchain, Environment, Kind, ManualClock, Name, Result};
-use credchain_tests::faults::{Behaviour, FakeHttp, Proxy, Reply};
+use credchain_tests::faults::{Behaviour, FakeHttp, Gate, Proxy, Reply};
 use credchain_tests::servers::{OpenBao, fresh_secret};
 use serde_json::{Value, json};
 
@@ -141,22 +141,6 @@ fn granted(n: usize) -> Reply {
 fn granting() -> FakeHttp {
     let count = AtomicUsize::new(0);
     FakeHttp::start(move |_| granted(1 + count.fetch_add(1, Ordering::SeqCst)))
-}
-
-/// A gate that answers wait at until it is opened.
-#[derive(Clone, Default)]
-struct Gate(Arc<(Mutex<bool>, Condvar)>);
-
-impl Gate {
-    fn pass(&self) {
-        let open = self.0.0.lock().unwrap();
-        drop(self.0.1.wait_while(open, |open| !*open).unwrap());
-    }
-
-    fn open(&self) {
-        *self.0.0.lock().unwrap() = true;
-        self.0.1.notify_all();
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

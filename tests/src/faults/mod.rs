@@ -5,12 +5,14 @@
 //! with it shows nothing about the real service.
 
 mod authority;
+mod gate;
 mod http;
 mod link;
 mod matrix;
 mod proxy;
 
 pub use self::authority::{Authority, Certificate};
+pub use self::gate::Gate;
 pub use self::http::{FakeHttp, Reply, Request};
 pub use self::matrix::{CANARY, DEADLINE, Outcome, Service, Stage, matrix, render};
 pub use self::proxy::{Behaviour, Proxy};

@@ -92,15 +92,19 @@ fn installed(name: &str) -> Outcome<PathBuf> {
     Ok(copy)
 }
 
+/// The numbers that a program prints, as one line of JSON.
+fn told(command: &mut Command) -> Outcome<impl Fn(&str) -> Outcome<f64> + use<>> {
+    let program = command.get_program().display().to_string();
+    let told: Value = serde_json::from_str(&output(command)?)
+        .map_err(|error| Failure::new(format!("{program}: {error}")))?;
+    Ok(move |key: &str| {
+        let number = told[key].as_f64();
+        number.ok_or_else(|| Failure::new(format!("{program}: no `{key}`")))
+    })
+}
+
 fn cached_reads(programs: &Programs) -> Outcome<Vec<Row>> {
-    let text = output(&mut Command::new(&programs.cached))?;
-    let json: Value = serde_json::from_str(&text)
-        .map_err(|error| Failure::new(format!("bench-cached: {error}")))?;
-    let number = |key: &str| {
-        json[key]
-            .as_f64()
-            .ok_or_else(|| Failure::new(format!("bench-cached: no `{key}`")))
-    };
+    let number = told(&mut Command::new(&programs.cached))?;
     let (alone, at_cores) = (
         number("ns_one_thread")?,
         number("ns_as_many_threads_as_cores")?,
@@ -137,12 +141,8 @@ fn cached_reads(programs: &Programs) -> Outcome<Vec<Row>> {
 }
 
 fn memory(programs: &Programs) -> Outcome<Row> {
-    let text = output(&mut Command::new(&programs.memory))?;
-    let told: Option<Value> = serde_json::from_str(&text).ok();
-    let number = |key: &str| told.as_ref().and_then(|json| json[key].as_f64());
-    let (Some(bytes), Some(secrets)) = (number("bytes"), number("secrets")) else {
-        return Err(Failure::new("bench-memory tells no numbers"));
-    };
+    let number = told(&mut Command::new(&programs.memory))?;
+    let (bytes, secrets) = (number("bytes")?, number("secrets")?);
     let measured = format!("{:.1} MiB ({:.0} B each)", bytes / MIB, bytes / secrets);
     let what = "memory of 10,000 cached secrets of 40 bytes";
     Ok(Row::new("", what, measured, "", true))

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use credchain_tests::faults::{FakeHttp, Reply};
 use serde_json::{Value, json};
 
-use super::Programs;
 use super::spawn::{medians, quiet};
 use super::table::Row;
-use crate::run::{Failure, Outcome, output};
+use super::{Programs, told};
+use crate::run::{Failure, Outcome};
 
 /// How long the server takes for a token, so that everybody has to wait for it.
 const LATENCY: Duration = Duration::from_millis(300);
@@ -104,15 +104,6 @@ fn together(programs: &Programs, dir: &Path) -> Outcome<Vec<Row>> {
             beyond <= Duration::from_millis(250),
         ),
     ])
-}
-
-fn told(command: &mut Command) -> Outcome<impl Fn(&str) -> Outcome<f64> + use<>> {
-    let told: Value = serde_json::from_str(&output(command)?)
-        .map_err(|error| Failure::new(format!("bench-tokens: {error}")))?;
-    Ok(move |key: &str| {
-        let number = told[key].as_f64();
-        number.ok_or_else(|| Failure::new(format!("bench-tokens: no `{key}`")))
-    })
 }
 
 fn at_hand(programs: &Programs) -> Outcome<Vec<Row>> {

@@ -150,7 +150,7 @@ impl Cipher {
 
     /// The record that was kept; nothing if this cipher did not seal it.
     pub(super) fn open(&self, kept: &[u8]) -> Option<Record> {
-        Record::decode(&*self.open_text(kept)?)
+        Record::decode(&self.open_text(kept)?)
     }
 
     fn seal_text(&self, mut text: Zeroizing<Vec<u8>>) -> Option<Vec<u8>> {

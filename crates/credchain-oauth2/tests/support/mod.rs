@@ -10,8 +10,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use credchain_core::{Context, CredentialSource, Error, Kind, Name, Result, Secret, async_trait};
 use credchain_oauth2::{Authentication, Client, Endpoints, Sealing, Store};
@@ -116,4 +116,28 @@ pub fn refusal(status: u16, code: &str) -> Reply {
 /// The text of a token, for comparisons.
 pub fn text(token: &credchain_oauth2::Token) -> String {
     token.secret().expose_text().unwrap().to_owned()
+}
+
+/// A server that replaces refresh tokens. It takes a second use for theft, and ends the login; how
+/// often that was is counted.
+pub fn replacing(expires_in: u64) -> (FakeHttp, Arc<AtomicUsize>) {
+    let thefts = Arc::new(AtomicUsize::new(0));
+    let seen = thefts.clone();
+    let current = Mutex::new(0);
+    let server = FakeHttp::start(move |request| {
+        let mut current = current.lock().unwrap();
+        let expected = match *current {
+            0 => "first-refresh".to_owned(),
+            n => format!("refresh-{n}"),
+        };
+        if field(request, "refresh_token") != Some(expected) {
+            seen.fetch_add(1, Ordering::SeqCst);
+            return refusal(400, "invalid_grant");
+        }
+        *current += 1;
+        let mut body = granted(*current, expires_in);
+        body["refresh_token"] = json!(format!("refresh-{current}"));
+        Reply::json(200, &body)
+    });
+    (server, thefts)
 }
