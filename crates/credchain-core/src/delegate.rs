@@ -29,7 +29,7 @@ macro_rules! delegate_provider {
         { $($own:tt)* }
     ) => {
         $crate::delegate_provider! {
-            @next [capabilities get get_many set delete list describe identity locate as_leased as_versioned as_interactive]
+            @next [capabilities get get_many set delete list describe identity locate beside as_leased as_versioned as_interactive as_rotatable]
             [$($over)*] [$wrapper] [$this] [$inner] { $($own)* }
         }
     };
@@ -55,6 +55,8 @@ macro_rules! delegate_provider {
     (@seek locate [locate $($o:ident)*] $r:tt $v:tt $w:tt $t:tt $i:tt $b:tt) => { $crate::delegate_provider! { @next $r $v $w $t $i $b } };
     (@seek as_leased [as_leased $($o:ident)*] $r:tt $v:tt $w:tt $t:tt $i:tt $b:tt) => { $crate::delegate_provider! { @next $r $v $w $t $i $b } };
     (@seek as_interactive [as_interactive $($o:ident)*] $r:tt $v:tt $w:tt $t:tt $i:tt $b:tt) => { $crate::delegate_provider! { @next $r $v $w $t $i $b } };
+    (@seek beside [beside $($o:ident)*] $r:tt $v:tt $w:tt $t:tt $i:tt $b:tt) => { $crate::delegate_provider! { @next $r $v $w $t $i $b } };
+    (@seek as_rotatable [as_rotatable $($o:ident)*] $r:tt $v:tt $w:tt $t:tt $i:tt $b:tt) => { $crate::delegate_provider! { @next $r $v $w $t $i $b } };
     (@seek as_versioned [as_versioned $($o:ident)*] $r:tt $v:tt $w:tt $t:tt $i:tt $b:tt) => { $crate::delegate_provider! { @next $r $v $w $t $i $b } };
 
     // Another override stands first: look further.
@@ -132,6 +134,22 @@ macro_rules! delegate_provider {
             fn locate(&self, naming: &$crate::Naming) -> Vec<$crate::Reference> {
                 let $this = self;
                 $crate::Provider::locate(&*$inner, naming)
+            }
+        } }
+    };
+    (@seek beside [] $r:tt $v:tt $w:tt [$this:ident] [$inner:expr] { $($b:tt)* }) => {
+        $crate::delegate_provider! { @next $r $v $w [$this] [$inner] { $($b)*
+            fn beside(&self, reference: &$crate::Reference) -> Option<$crate::Reference> {
+                let $this = self;
+                $crate::Provider::beside(&*$inner, reference)
+            }
+        } }
+    };
+    (@seek as_rotatable [] $r:tt $v:tt $w:tt [$this:ident] [$inner:expr] { $($b:tt)* }) => {
+        $crate::delegate_provider! { @next $r $v $w [$this] [$inner] { $($b)*
+            fn as_rotatable(&self) -> Option<&dyn $crate::Rotatable> {
+                let $this = self;
+                $crate::Provider::as_rotatable(&*$inner)
             }
         } }
     };

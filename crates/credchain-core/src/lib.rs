@@ -46,6 +46,7 @@ mod remote;
 mod resolver;
 mod secret;
 mod settings;
+mod target;
 mod template;
 mod trace;
 mod units;
@@ -71,7 +72,7 @@ pub use crate::naming::{At, Naming};
 pub use crate::printable::printable;
 pub use crate::provider::{
     Capabilities, Description, Empty, Expect, Identity, Interactive, Kept, Lease, Leased, Listed,
-    Login, Provider, SetOptions, VersionState, Versioned,
+    Login, Provider, Rotatable, SetOptions, VersionState, Versioned,
 };
 pub use crate::reaction::{Reaction, Reactions};
 pub use crate::reference::{Address, Reference, Version};
@@ -83,6 +84,7 @@ pub use crate::remote::{append_piece, causes};
 pub use crate::resolver::{CachedSecret, Credential, Resolver, ResolverBuilder, Value};
 pub use crate::secret::{Secret, SecretMeta};
 pub use crate::settings::{Setting, Settings, Shape};
+pub use crate::target::{Abilities, Account, Issued, Maker, Target, Verdict};
 pub use crate::template::{Filter, Template, TemplateError};
 pub use crate::trace::{Outcome, Resolution, Step, Trace};
 pub use crate::units::{format_duration, parse_duration, parse_size};

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use crate::{Context, Error, Name, Naming, Reference, Result, Secret, Version};
+use crate::{Context, Error, Name, Naming, Reference, Result, Secret, Settings, Target, Version};
 
 /// How many single reads the default [`Provider::get_many`] keeps under way.
 const DEFAULT_CONCURRENCY: usize = 8;
@@ -126,6 +127,16 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
         Reference::new(naming.name.as_str()).into_iter().collect()
     }
 
+    /// The place next to a value where what belongs to its rotation is kept: a value of its own,
+    /// that whoever reads this one never sees. Nothing, the default, if there is no such place.
+    ///
+    /// # Contract
+    /// - Pure, and different for every reference.
+    fn beside(&self, reference: &Reference) -> Option<Reference> {
+        let _ = reference;
+        None
+    }
+
     /// The leases of this backend, if values are bound to leases.
     fn as_leased(&self) -> Option<&dyn Leased> {
         None
@@ -138,6 +149,11 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
 
     /// How a person logs in to this backend, if its settings leave that to a person.
     fn as_interactive(&self) -> Option<&dyn Interactive> {
+        None
+    }
+
+    /// The accounts and keys of this backend, if rotation can change them.
+    fn as_rotatable(&self) -> Option<&dyn Rotatable> {
         None
     }
 }
@@ -399,6 +415,16 @@ pub trait Interactive: Send + Sync {
     /// # Contract
     /// - [`Kind::NotFound`](crate::Kind::NotFound) if none is kept.
     async fn log_out(&self, cx: &Context) -> Result<Kept>;
+}
+
+/// The accounts and keys that a backend itself accepts or owns.
+pub trait Rotatable: Send + Sync {
+    /// The target of this type, with the settings of its table, spoken to with this provider's
+    /// own login. Touches neither network nor files.
+    ///
+    /// # Contract
+    /// - [`Kind::Unsupported`](crate::Kind::Unsupported) for a type that this backend lacks.
+    fn target(&self, type_name: &str, settings: &Settings) -> Result<Arc<dyn Target>>;
 }
 
 /// What came of [`Interactive::log_in`].

@@ -1,0 +1,3 @@
+//! How old credentials are, and new ones in their place.
+
+pub mod target;

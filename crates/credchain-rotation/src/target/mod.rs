@@ -1,0 +1,1 @@
+//! The systems whose credentials are replaced, besides those that providers themselves offer.
