@@ -1,7 +1,6 @@
 //! Points on the calendar at which something is replaced.
 
 use std::fmt;
-use std::str::FromStr as _;
 use std::time::{Duration, SystemTime};
 
 use credchain_core::{Error, Kind, Result};
