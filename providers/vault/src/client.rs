@@ -169,6 +169,24 @@ impl Reply {
         }
     }
 
+    /// Whether one of the reasons for a failure is this one, in the server's words.
+    pub(crate) fn says(&self, words: &str) -> bool {
+        #[derive(Deserialize)]
+        struct Failure {
+            errors: Vec<String>,
+        }
+        let failure = self
+            .json
+            .then(|| serde_json::from_slice::<Failure>(&self.body));
+        let Some(Ok(failure)) = failure else {
+            return false;
+        };
+        let reasons = failure.errors.iter();
+        reasons
+            .map(|reason| reason.to_ascii_lowercase())
+            .any(|reason| reason.contains(words))
+    }
+
     /// Whether Vault itself says that there is nothing.
     pub(crate) fn is_missing(&self) -> bool {
         self.status == 404 && self.said() == Said::Nothing

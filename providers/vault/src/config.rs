@@ -244,7 +244,8 @@ fn through(socket: PathBuf) -> Result<Endpoint> {
     })
 }
 
-fn trimmed(key: &str, path: &str) -> Result<String> {
+/// A path inside the server, without slashes at its ends.
+pub(crate) fn trimmed(key: &str, path: &str) -> Result<String> {
     let path = path.trim_matches('/');
     let wrong = path.split('/').any(|part| matches!(part, "" | "." | ".."));
     if wrong || path.chars().any(char::is_control) {

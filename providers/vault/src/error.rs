@@ -13,6 +13,8 @@ pub(crate) enum Ask {
     Write,
     /// A token, for a secret id, a password or the like.
     Login,
+    /// Whether somebody else's login works, which is tried.
+    Probe,
     /// Something about the token itself.
     Own,
 }
@@ -39,6 +41,9 @@ pub(crate) fn kind_of(status: u16, ask: Ask, said: Said) -> Kind {
         // Else a proxy that lost its server would pass for a server without the secret.
         (400 | 404 | 405, _, Said::Page) => Kind::Unavailable,
         (401, ..) | (400 | 403, Ask::Login, _) | (403, Ask::Own, _) => Kind::Unauthenticated,
+        // Whoever is locked out hears the same, whatever the password, and so does who asks at a
+        // mount that is not there: that judges no login.
+        (403, Ask::Probe, _) => Kind::Throttled,
         (403, ..) => Kind::Denied,
         // A missing secret has no reason; a missing mount, or another version of KV, does.
         (404, Ask::Read, Said::Nothing) => Kind::NotFound,
@@ -64,6 +69,12 @@ pub(crate) fn refused(reply: &Reply, ask: Ask) -> Error {
         (Kind::Unauthenticated, Ask::Login, _) => Error::new(kind, "the login was refused")
             .with_hint("look at the role, the user or the secret id, and at `mount` in `auth`"),
         (Kind::Unauthenticated, ..) => expired(),
+        (Kind::Throttled, Ask::Probe, 403) => {
+            Error::new(kind, "the login was not judged: locked out, not allowed from here, or at no mount")
+                .with_hint("a lock ends by itself, by default after 15 minutes; `vault read sys/locked-users` shows it, `vault auth list` the mounts")
+        }
+        (Kind::Misconfigured, Ask::Probe, _) => Error::new(kind, "nothing answers at the login's mount")
+            .with_hint("`vault auth list` shows the mounts; `mount` names another"),
         (Kind::Misconfigured, Ask::Login, _) => {
             Error::new(kind, "nothing answers at the login's mount")
                 .with_hint("`vault auth list` shows the mounts; `auth.mount` names another")
@@ -148,6 +159,11 @@ mod tests {
             (403, Ask::Write, Reason, Kind::Denied),
             (403, Ask::Own, Reason, Kind::Unauthenticated),
             (403, Ask::Login, Reason, Kind::Unauthenticated),
+            (400, Ask::Probe, Reason, Kind::Invalid),
+            (403, Ask::Probe, Reason, Kind::Throttled),
+            (404, Ask::Probe, Reason, Kind::Misconfigured),
+            (429, Ask::Probe, Reason, Kind::Throttled),
+            (500, Ask::Probe, Reason, Kind::Unavailable),
             (404, Ask::Read, Nothing, Kind::NotFound),
             (404, Ask::Read, Reason, Kind::Misconfigured),
             (404, Ask::Write, Nothing, Kind::Misconfigured),

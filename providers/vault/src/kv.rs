@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+use crate::beside::FOLDER;
 use crate::client::{Call, Envelope, Reply};
 use crate::document::Document;
 use crate::error::{Ask, garbled};
@@ -372,6 +373,10 @@ impl Kv {
             let data = envelope.data.map_or("{\"keys\":[]}", |data| data.get());
             let keys: Keys = serde_json::from_str(data).map_err(|_| unexpected())?;
             for key in keys.keys {
+                // What belongs to rotation is listed for whoever names its folder.
+                if key.trim_end_matches('/') == FOLDER {
+                    continue;
+                }
                 let below = |name: &str| match folder.as_str() {
                     "" => name.to_owned(),
                     folder => format!("{folder}/{name}"),

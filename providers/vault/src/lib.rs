@@ -5,6 +5,7 @@
 )]
 
 mod auth;
+mod beside;
 mod client;
 mod config;
 mod document;
@@ -14,6 +15,7 @@ mod kv;
 mod lease;
 mod login;
 mod provider;
+mod rotate;
 mod tls;
 
 use std::sync::Arc;

@@ -7,11 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use credchain_core::{
     Capabilities, Context, Description, Error, Expect, Identity, Interactive, Kind, Lease, Leased,
-    Leases, Listed, Naming, Provider, Reference, Result, Secret, SetOptions, Setup, Version,
-    VersionState, Versioned, async_trait,
+    Leases, Listed, Naming, Provider, Reference, Result, Rotatable, Secret, SetOptions, Setup,
+    Version, VersionState, Versioned, async_trait,
 };
 use futures_util::stream::{self, StreamExt as _};
 
+use crate::beside::beside;
 use crate::client::Client;
 use crate::config::Settings;
 use crate::document::Document;
@@ -259,6 +260,10 @@ impl Provider for Vault {
         field.into_iter().collect()
     }
 
+    fn beside(&self, reference: &Reference) -> Option<Reference> {
+        beside(reference)
+    }
+
     fn as_leased(&self) -> Option<&dyn Leased> {
         Some(self)
     }
@@ -269,6 +274,10 @@ impl Provider for Vault {
 
     fn as_interactive(&self) -> Option<&dyn Interactive> {
         self.person().map(|_| self as &dyn Interactive)
+    }
+
+    fn as_rotatable(&self) -> Option<&dyn Rotatable> {
+        Some(self)
     }
 }
 

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use credchain_core::{
-    Context, CredentialSource, Environment, Error, LinkName, Name, Project, Reference, Result,
-    Secret, Settings, Setup, async_trait,
+    Account, Context, CredentialSource, Environment, Error, LinkName, Name, Project, Provider as _,
+    Reference, Result, Secret, Settings, Setup, Target, async_trait,
 };
 use credchain_provider_vault::Vault;
 use credchain_tests::servers::OpenBao;
@@ -59,4 +59,32 @@ pub(crate) fn world(variables: &[(&str, &str)]) -> Context {
 
 pub(crate) fn at(reference: &str) -> Reference {
     reference.parse().expect("a reference")
+}
+
+/// A target of rotation with these settings.
+pub(crate) fn target(vault: &Vault, kind: &str, settings: Value) -> Arc<dyn Target> {
+    let rotatable = vault.as_rotatable().expect("there are targets");
+    let target = rotatable.target(kind, &Settings::from_json(settings));
+    target.expect("the settings are right")
+}
+
+/// A provider whose token has this policy and no other.
+pub(crate) fn limited(bao: &OpenBao, rules: &str) -> Arc<Vault> {
+    bao.policy("limited", rules);
+    let token = bao.token(&["limited"], "1h", false);
+    let auth = json!({"method": "token", "token": {"credential": "it"}});
+    vault(
+        json!({"address": bao.url(), "auth": auth}),
+        &[("it", &token)],
+    )
+}
+
+pub(crate) fn account(id: &str, secret: &str) -> Account {
+    Account::new(id, Secret::new(secret))
+}
+
+/// How many tokens are alive.
+pub(crate) fn tokens(bao: &OpenBao) -> usize {
+    let list = bao.root("GET", "auth/token/accessors/?list=true", &Value::Null);
+    list["data"]["keys"].as_array().map_or(0, Vec::len)
 }
