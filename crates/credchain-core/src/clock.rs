@@ -44,6 +44,16 @@ impl Clock {
         }
     }
 
+    /// Which start of which machine this is, and the time since, sleep included: what compares
+    /// across processes. Nothing where the system does not say, or the clock is a test's.
+    pub fn since_boot(&self) -> Option<(String, Duration)> {
+        #[cfg(target_os = "linux")]
+        if self.0.is_none() {
+            return coarse::since_boot();
+        }
+        None
+    }
+
     /// Both clocks, [`now`](Self::now) and [`monotonic`](Self::monotonic), perhaps a few
     /// milliseconds late: for what is looked at all the time and lasts for minutes. On Linux that
     /// takes a fraction of the time (`CLOCK_REALTIME_COARSE`).
@@ -82,7 +92,7 @@ impl Clock {
     }
 }
 
-/// The kernel's clocks as they were at its last tick.
+/// The kernel's clocks: as they were at its last tick, and since it was started.
 #[cfg(target_os = "linux")]
 mod coarse {
     use std::sync::LazyLock;
@@ -100,6 +110,12 @@ mod coarse {
         let wall = UNIX_EPOCH + since_zero(clock_gettime(ClockId::RealtimeCoarse));
         let monotonic = since_zero(clock_gettime(ClockId::MonotonicCoarse));
         (wall, monotonic.saturating_sub(*START))
+    }
+
+    pub(super) fn since_boot() -> Option<(String, Duration)> {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let passed = clock_gettime(ClockId::Boottime);
+        Some((boot.trim().to_owned(), since_zero(passed)))
     }
 
     /// A time before zero, such as before 1970, is zero.

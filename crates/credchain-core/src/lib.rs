@@ -38,6 +38,7 @@ mod name;
 mod naming;
 mod printable;
 mod provider;
+mod random;
 mod reaction;
 mod reference;
 mod refuse;
@@ -74,6 +75,7 @@ pub use crate::provider::{
     Capabilities, Description, Empty, Expect, Identity, Interactive, Kept, Lease, Leased, Listed,
     Login, Provider, Rotatable, SetOptions, VersionState, Versioned,
 };
+pub use crate::random::{random_below, random_bytes, random_text};
 pub use crate::reaction::{Reaction, Reactions};
 pub use crate::reference::{Address, Reference, Version};
 pub use crate::refuse::Refusing;

@@ -177,7 +177,6 @@ impl Thresholds {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 mod tests {
     use std::time::UNIX_EPOCH;
 
@@ -186,9 +185,27 @@ mod tests {
 
     #[test]
     fn thresholds_shrink_with_the_period() {
-        assert_eq!(Thresholds::of(90 * DAY), Thresholds { warning: 30 * DAY, urgent: 7 * DAY });
-        assert_eq!(Thresholds::of(12 * DAY), Thresholds { warning: 4 * DAY, urgent: DAY });
-        assert_eq!(Thresholds::of(3650 * DAY), Thresholds { warning: 30 * DAY, urgent: 7 * DAY });
+        assert_eq!(
+            Thresholds::of(90 * DAY),
+            Thresholds {
+                warning: 30 * DAY,
+                urgent: 7 * DAY
+            }
+        );
+        assert_eq!(
+            Thresholds::of(12 * DAY),
+            Thresholds {
+                warning: 4 * DAY,
+                urgent: DAY
+            }
+        );
+        assert_eq!(
+            Thresholds::of(3650 * DAY),
+            Thresholds {
+                warning: 30 * DAY,
+                urgent: 7 * DAY
+            }
+        );
     }
 
     #[test]
@@ -215,7 +232,11 @@ mod tests {
             .collect();
         assert!(starts.len() > 90);
         let from = UNIX_EPOCH + 83 * DAY;
-        assert!(starts.iter().all(|start| (from..from + MOST_SPREAD).contains(start)));
+        assert!(
+            starts
+                .iter()
+                .all(|start| (from..from + MOST_SPREAD).contains(start))
+        );
     }
 
     #[test]

@@ -103,7 +103,10 @@ impl Register {
         let length = file.metadata().map_or(0, |metadata| metadata.len());
         let bytes = credchain_core::files::read_to_limit(&mut file, length, MAX_FILE);
         let bytes = bytes.map_err(|refused| {
-            Error::new(Kind::Misconfigured, format!("`{}` {refused}", path.display()))
+            Error::new(
+                Kind::Misconfigured,
+                format!("`{}` {refused}", path.display()),
+            )
         })?;
         Self::parse(&bytes, zone).map_err(|place| {
             let message = format!("`{}`{place} is no register of ages", path.display());
@@ -117,15 +120,22 @@ impl Register {
     fn parse(bytes: &[u8], zone: &Zone) -> std::result::Result<Self, String> {
         let text = std::str::from_utf8(bytes).map_err(|_| String::new())?;
         let line = |at: usize| format!(":{}", text[..at.min(text.len())].lines().count().max(1));
-        let read: BTreeMap<String, BTreeMap<String, toml::Spanned<Written>>> =
-            toml::from_str(text).map_err(|error| error.span().map_or_else(String::new, |span| line(span.start)))?;
+        let read: BTreeMap<String, BTreeMap<String, toml::Spanned<Written>>> = toml::from_str(text)
+            .map_err(|error| {
+                error
+                    .span()
+                    .map_or_else(String::new, |span| line(span.start))
+            })?;
         let entries = |(name, written): (String, toml::Spanned<Written>)| {
             let place = line(written.span().start);
             let entry = entry(written.into_inner(), zone).ok_or(place)?;
             Ok((name, entry))
         };
         let profiles = read.into_iter().map(|(profile, names)| {
-            let names = names.into_iter().map(entries).collect::<std::result::Result<_, String>>()?;
+            let names = names
+                .into_iter()
+                .map(entries)
+                .collect::<std::result::Result<_, String>>()?;
             Ok((profile, names))
         });
         Ok(Self {
@@ -166,7 +176,9 @@ impl Register {
 
     /// Forgets a credential; tells whether it was known.
     pub fn remove(&mut self, profile: &str, name: &str) -> bool {
-        self.profiles.get_mut(profile).is_some_and(|names| names.remove(name).is_some())
+        self.profiles
+            .get_mut(profile)
+            .is_some_and(|names| names.remove(name).is_some())
     }
 
     /// Every entry of a profile, by name.
@@ -258,7 +270,11 @@ fn lock(path: &Path) -> io::Result<File> {
 #[cfg(not(unix))]
 fn lock(path: &Path) -> io::Result<File> {
     let mut options = std::fs::OpenOptions::new();
-    let file = options.create(true).truncate(false).write(true).open(path.with_extension("lock"))?;
+    let file = options
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path.with_extension("lock"))?;
     file.lock()?;
     Ok(file)
 }
@@ -269,7 +285,6 @@ fn failed(what: &str, path: &Path, error: &io::Error) -> Error {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 mod tests {
     use super::*;
 
@@ -283,11 +298,22 @@ mod tests {
         let mut register = Register::empty(&utc);
         let made = utc.parse("2026-01-15T09:30:00Z").unwrap();
         for name in ["api_key", "API Key (prod)", "a\"b\\c", "é 🔑", "x.y", "#"] {
-            register.set("default", name, Entry::new(made).every(Duration::from_secs(86_400)));
+            register.set(
+                "default",
+                name,
+                Entry::new(made).every(Duration::from_secs(86_400)),
+            );
         }
-        register.set("pro.duction", "api_key", Entry::new(utc.parse("2026-01-15").unwrap()));
+        register.set(
+            "pro.duction",
+            "api_key",
+            Entry::new(utc.parse("2026-01-15").unwrap()),
+        );
         let text = register.to_string();
-        assert!(text.contains("api_key = { created = 2026-01-15 }"), "{text}");
+        assert!(
+            text.contains("api_key = { created = 2026-01-15 }"),
+            "{text}"
+        );
         assert_eq!(parse(&text).unwrap(), register);
     }
 
@@ -295,10 +321,16 @@ mod tests {
     fn a_register_that_says_something_else_is_refused_with_its_line() {
         for (text, line) in [
             ("[default]\nkey = 5", ":2"),
-            ("[default]\n\nkey = { created = 2026-01-15, owner = \"me\" }", ":3"),
+            (
+                "[default]\n\nkey = { created = 2026-01-15, owner = \"me\" }",
+                ":3",
+            ),
             ("[default]\nkey = { created = 07:32:00 }", ":2"),
             ("[default]\nkey = { created = 1901-01-01 }", ":2"),
-            ("[default]\nkey = { created = 2026-01-15, every = \"ninety\" }", ":2"),
+            (
+                "[default]\nkey = { created = 2026-01-15, every = \"ninety\" }",
+                ":2",
+            ),
             ("[default]\nkey = { created = 2026-01-1", ":2"),
         ] {
             assert_eq!(parse(text).unwrap_err(), line, "{text}");
@@ -343,6 +375,9 @@ mod tests {
         std::fs::write(&path, "[default]\nkey = 5\n").unwrap();
         let error = Register::change(&path, &Zone::utc(), |_| ()).unwrap_err();
         assert_eq!(error.kind(), Kind::Misconfigured);
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "[default]\nkey = 5\n");
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "[default]\nkey = 5\n"
+        );
     }
 }

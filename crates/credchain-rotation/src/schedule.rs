@@ -95,7 +95,6 @@ pub(crate) fn spread(name: &str, span: Duration) -> Duration {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 mod tests {
     use super::*;
     use crate::rfc3339;
@@ -117,7 +116,11 @@ mod tests {
         // 2026-03-29 has no 02:30 in Berlin.
         assert_eq!(
             following("30 2 * * *", "Europe/Berlin", "2026-03-28", 3),
-            ["2026-03-28T01:30:00Z", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"]
+            [
+                "2026-03-28T01:30:00Z",
+                "2026-03-29T01:00:00Z",
+                "2026-03-30T00:30:00Z"
+            ]
         );
     }
 
@@ -132,7 +135,14 @@ mod tests {
 
     #[test]
     fn what_never_comes_is_refused() {
-        for pattern in ["", "0 3 30 2 *", "0 0 3 1 1 *", "61 * * * *", "@never", "every day"] {
+        for pattern in [
+            "",
+            "0 3 30 2 *",
+            "0 0 3 1 1 *",
+            "61 * * * *",
+            "@never",
+            "every day",
+        ] {
             let error = Calendar::new(pattern, Zone::utc()).unwrap_err();
             assert_eq!(error.kind(), Kind::Misconfigured, "{pattern}");
         }

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use credchain_core::printable;
 
-use crate::policy::Thresholds;
 use crate::Policy;
+use crate::policy::Thresholds;
 
 const DAY: u64 = 86_400;
 
@@ -208,7 +208,11 @@ pub fn prometheus(rows: &[Row]) -> String {
             }
         }
     }
-    head(&mut out, "status", "1 for the status that the credential has.");
+    head(
+        &mut out,
+        "status",
+        "1 for the status that the credential has.",
+    );
     for row in rows {
         let (label, status) = (escaped(&row.name), row.status);
         out.push_str(&format!(
@@ -221,8 +225,16 @@ pub fn prometheus(rows: &[Row]) -> String {
 type Moment = fn(&Row) -> Option<SystemTime>;
 
 const MOMENTS: [(&str, &str, Moment); 2] = [
-    ("created_timestamp_seconds", "When the value was made.", |row| row.created),
-    ("expires_timestamp_seconds", "When its time is over.", |row| row.expires),
+    (
+        "created_timestamp_seconds",
+        "When the value was made.",
+        |row| row.created,
+    ),
+    (
+        "expires_timestamp_seconds",
+        "When its time is over.",
+        |row| row.expires,
+    ),
 ];
 
 fn head(out: &mut String, name: &str, help: &str) {
@@ -236,7 +248,6 @@ fn escaped(label: &str) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 mod tests {
     use super::*;
     use crate::Zone;
@@ -244,7 +255,12 @@ mod tests {
     fn row(name: &str, created: &str, now: &str) -> Row {
         let zone = Zone::utc();
         let policy = Policy::every(Duration::from_secs(90 * DAY)).unwrap();
-        Row::new(name, Some(zone.parse(created).unwrap()), &policy, zone.parse(now).unwrap())
+        Row::new(
+            name,
+            Some(zone.parse(created).unwrap()),
+            &policy,
+            zone.parse(now).unwrap(),
+        )
     }
 
     #[test]
@@ -287,9 +303,20 @@ mod tests {
         let unknown = Row::new("key", None, &policy, now);
         assert_eq!((unknown.days_left, unknown.status), (None, Status::Unknown));
         // A clock may be a little wrong, but not by a day.
-        assert_eq!(row("key", "2026-04-13T00:05:00Z", "2026-04-13").status, Status::Ok);
-        assert_eq!(row("key", "2026-04-14", "2026-04-13").status, Status::ClockSuspect);
-        for level in [Level::Unknown, Level::Warning, Level::Urgent, Level::Expired] {
+        assert_eq!(
+            row("key", "2026-04-13T00:05:00Z", "2026-04-13").status,
+            Status::Ok
+        );
+        assert_eq!(
+            row("key", "2026-04-14", "2026-04-13").status,
+            Status::ClockSuspect
+        );
+        for level in [
+            Level::Unknown,
+            Level::Warning,
+            Level::Urgent,
+            Level::Expired,
+        ] {
             assert!(Status::Unknown.fails(level) && Status::ClockSuspect.fails(level));
             assert!(!Status::Ok.fails(level));
         }
@@ -299,7 +326,10 @@ mod tests {
     fn a_level_fails_from_its_status_on() {
         let failing = |level| {
             let known = [Status::Expired, Status::Urgent, Status::Warning, Status::Ok];
-            known.into_iter().filter(|status| status.fails(level)).count()
+            known
+                .into_iter()
+                .filter(|status| status.fails(level))
+                .count()
         };
         assert_eq!(failing(Level::Unknown), 0);
         assert_eq!(failing(Level::Warning), 3);
@@ -326,6 +356,9 @@ mod tests {
     #[test]
     fn labels_of_metrics_are_escaped() {
         let text = prometheus(&[row("a\"b\\c\nd", "2026-03-01", "2026-04-13")]);
-        assert!(text.contains(r#"{credential="a\"b\\c\\nd"} 1772323200"#), "{text}");
+        assert!(
+            text.contains(r#"{credential="a\"b\\c\\nd"} 1772323200"#),
+            "{text}"
+        );
     }
 }

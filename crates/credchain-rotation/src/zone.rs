@@ -115,19 +115,27 @@ pub(crate) fn timestamp(moment: SystemTime) -> Timestamp {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 mod tests {
     use super::*;
 
     #[test]
     fn a_date_is_the_first_moment_of_its_day() {
         let utc = Zone::utc();
-        assert_eq!(rfc3339(utc.parse("2026-04-13").unwrap()), "2026-04-13T00:00:00Z");
+        assert_eq!(
+            rfc3339(utc.parse("2026-04-13").unwrap()),
+            "2026-04-13T00:00:00Z"
+        );
         let zone = Zone::named("Europe/Berlin").unwrap();
-        assert_eq!(rfc3339(zone.parse("2026-04-13").unwrap()), "2026-04-12T22:00:00Z");
+        assert_eq!(
+            rfc3339(zone.parse("2026-04-13").unwrap()),
+            "2026-04-12T22:00:00Z"
+        );
         // Clocks are put forward at midnight.
         let zone = Zone::named("America/Asuncion").unwrap();
-        assert_eq!(rfc3339(zone.parse("2023-10-01").unwrap()), "2023-10-01T04:00:00Z");
+        assert_eq!(
+            rfc3339(zone.parse("2023-10-01").unwrap()),
+            "2023-10-01T04:00:00Z"
+        );
     }
 
     #[test]
@@ -145,7 +153,14 @@ mod tests {
 
     #[test]
     fn what_is_no_date_is_refused_with_the_form_of_one() {
-        for text in ["", "yesterday", "2026-02-30", "13.04.2026", "1969-12-31", "99999-01-01"] {
+        for text in [
+            "",
+            "yesterday",
+            "2026-02-30",
+            "13.04.2026",
+            "1969-12-31",
+            "99999-01-01",
+        ] {
             let error = Zone::utc().parse(text).unwrap_err();
             assert_eq!(error.kind(), Kind::Invalid, "{text}");
             assert!(error.hint().unwrap().contains("2026-01-15"), "{text}");

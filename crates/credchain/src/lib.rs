@@ -29,7 +29,6 @@ mod identities;
 mod leases;
 mod open;
 mod providers;
-mod random;
 #[cfg(feature = "redact")]
 mod redaction;
 #[cfg(feature = "age")]
@@ -58,5 +57,4 @@ pub use crate::credentials::*;
 pub use crate::leases::LeaseKeeper;
 pub use crate::open::{Credchain, OpenError, Opener};
 pub use crate::providers::registry;
-pub use crate::random::{random_bytes, random_text};
 pub use crate::store::Written;

@@ -1,7 +1,8 @@
 //! Values that nobody can guess, from the operating system's randomness.
 
-use credchain_core::{Error, Kind, Result, Secret};
 use zeroize::Zeroizing;
+
+use crate::{Error, Kind, Result, Secret};
 
 /// Random bytes.
 ///
@@ -20,9 +21,9 @@ pub fn random_bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>> {
 /// that has a character twice; [`Kind::Internal`] if the system has no randomness.
 ///
 /// ```
-/// let pin = credchain::random_text(6, "0123456789")?;
+/// let pin = credchain_core::random_text(6, "0123456789")?;
 /// assert_eq!(pin.expose().len(), 6);
-/// # Ok::<(), credchain::Error>(())
+/// # Ok::<(), credchain_core::Error>(())
 /// ```
 pub fn random_text(length: usize, alphabet: &str) -> Result<Secret> {
     let letters: Vec<char> = alphabet.chars().collect();
@@ -58,6 +59,26 @@ pub fn random_text(length: usize, alphabet: &str) -> Result<Secret> {
     Ok(Secret::new(std::mem::take(&mut *text)))
 }
 
+/// A random number below `bound`, each with equal probability.
+///
+/// # Errors
+/// [`Kind::Invalid`] if there is no number below it; [`Kind::Internal`] if the system has no
+/// randomness.
+pub fn random_below(bound: usize) -> Result<usize> {
+    let bound = u64::try_from(bound).unwrap_or(u64::MAX);
+    if bound == 0 {
+        return Err(Error::new(Kind::Invalid, "no number is below zero"));
+    }
+    // As above: what lies beyond the last whole run is thrown away.
+    let fair = u64::MAX - u64::MAX % bound;
+    loop {
+        let number = u64::from_le_bytes(*random_bytes::<8>()?);
+        if number < fair {
+            return Ok(usize::try_from(number % bound).unwrap_or(usize::MAX));
+        }
+    }
+}
+
 fn fill(bytes: &mut [u8]) -> Result<()> {
     getrandom::fill(bytes).map_err(|error| {
         Error::new(Kind::Internal, "the system has no randomness").with_source(error)
@@ -77,6 +98,21 @@ mod tests {
             // Six standard deviations: fails once in a billion runs.
             assert!((29_150..=30_850).contains(&count), "{count}");
         }
+    }
+
+    #[test]
+    fn every_number_is_equally_likely() {
+        let mut counts = [0_u32; 3];
+        for _ in 0..9_000 {
+            counts[random_below(3).unwrap()] += 1;
+        }
+        // Six standard deviations.
+        assert!(
+            counts.iter().all(|count| (2_730..=3_270).contains(count)),
+            "{counts:?}"
+        );
+        assert_eq!(random_below(1).unwrap(), 0);
+        assert_eq!(random_below(0).unwrap_err().kind(), Kind::Invalid);
     }
 
     #[test]
