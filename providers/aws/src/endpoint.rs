@@ -21,6 +21,12 @@ pub(crate) fn sts_endpoint(settings: &Settings, cx: &Context) -> Result<Option<S
     endpoint(setting, "AWS_ENDPOINT_URL_STS", settings, cx)
 }
 
+/// Another address of IAM, if somebody gave one.
+pub(crate) fn iam_endpoint(settings: &Settings, cx: &Context) -> Result<Option<String>> {
+    let setting = settings.iam_endpoint.as_ref();
+    endpoint(setting, "AWS_ENDPOINT_URL_IAM", settings, cx)
+}
+
 /// The setting, else what the environment says, which has to be as safe.
 fn endpoint(
     setting: Option<&String>,

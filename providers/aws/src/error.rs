@@ -71,9 +71,10 @@ fn kind_of_status(status: u16) -> Option<Kind> {
 /// that is not listed is judged by its status after all. As long as AWS's list of codes.
 fn kind_of_code(code: &str) -> Option<Kind> {
     Some(match code {
-        "ResourceNotFoundException" | "ParameterNotFound" | "ParameterVersionNotFound" => {
-            Kind::NotFound
-        }
+        "ResourceNotFoundException"
+        | "ParameterNotFound"
+        | "ParameterVersionNotFound"
+        | "NoSuchEntity" => Kind::NotFound,
         // Without `kms:Decrypt` a secret can be found and not read.
         "AccessDeniedException"
         | "AccessDenied"
@@ -123,8 +124,12 @@ fn kind_of_code(code: &str) -> Option<Kind> {
         | "ServiceUnavailableException"
         | "RequestTimeout"
         | "RequestTimeoutException"
+        | "ServiceFailure"
+        | "EntityTemporarilyUnmodifiable"
+        | "ConcurrentModification"
         | "IDPCommunicationError" => Kind::Unavailable,
-        "ResourceExistsException" | "ParameterAlreadyExists" => Kind::Conflict,
+        // IAM's: there is a limit of access keys, and others have used it up.
+        "ResourceExistsException" | "ParameterAlreadyExists" | "LimitExceeded" => Kind::Conflict,
         "UnknownOperationException" | "InvalidAction" | "RegionDisabledException" => {
             Kind::Misconfigured
         }
@@ -166,6 +171,17 @@ impl Failed {
 
     pub(crate) fn has_code(&self, code: &str) -> bool {
         matches!(&self.failure, Failure::Code(given, _) if given == code)
+    }
+
+    /// Whether AWS refused exactly the key that signed. A signature is also refused if this
+    /// machine's clock is wrong, and then nothing is said about the key.
+    pub(crate) fn refuses_key(&self) -> bool {
+        let right_time = self.skew.is_some_and(|(by, _)| by <= TOLERATED_SKEW);
+        match &self.failure {
+            Failure::Code(code, _) if code == "InvalidClientTokenId" => true,
+            Failure::Code(code, _) if code == "SignatureDoesNotMatch" => right_time,
+            _ => false,
+        }
     }
 
     /// The error to report.
@@ -231,6 +247,9 @@ impl Failed {
             }
             (Kind::Denied, _) if action.starts_with("sts:") => {
                 format!("the policy of whoever is logged in has to allow `{action}` on the role, and the role's trust policy to allow them")
+            }
+            (Kind::Denied, _) if action.starts_with("iam:") => {
+                format!("the policy of whoever is logged in has to allow `{action}` on the user")
             }
             (Kind::Denied, _) => format!(
                 "the policy of whoever is logged in has to allow `{action}` on it, and with a KMS key of your own `kms:Decrypt`; `aws sts get-caller-identity` says who that is"
@@ -317,6 +336,9 @@ mod tests {
             (code("ServiceUnavailableException"), Kind::Unavailable),
             (code("ResourceExistsException"), Kind::Conflict),
             (code("ParameterAlreadyExists"), Kind::Conflict),
+            (code("LimitExceeded"), Kind::Conflict),
+            (code("NoSuchEntity"), Kind::NotFound),
+            (code("EntityTemporarilyUnmodifiable"), Kind::Unavailable),
             (code("UnknownOperationException"), Kind::Misconfigured),
             (code("InvalidRequestException"), Kind::Invalid),
             (code("ValidationException"), Kind::Invalid),

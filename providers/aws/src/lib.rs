@@ -2,6 +2,7 @@
 
 mod address;
 mod answer;
+mod beside;
 mod config;
 mod document;
 mod endpoint;
@@ -10,6 +11,7 @@ mod http;
 mod identity;
 mod parameters;
 mod provider;
+mod rotate;
 mod secrets;
 mod session;
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use credchain_core::{
     Capabilities, Context, Error, Identity, Kind, Listed, Naming, Provider, Reference, Result,
-    Secret, SetOptions, Setup, Version, VersionState, Versioned, async_trait,
+    Rotatable, Secret, SetOptions, Setup, Version, VersionState, Versioned, async_trait,
 };
 use futures_util::{StreamExt as _, stream};
 
 use crate::address::{Address, Selector, locate};
+use crate::beside::{beside, is_listed};
 use crate::config::{Service, Settings};
 use crate::document::field;
 use crate::error::Failed;
@@ -42,8 +43,8 @@ const CONCURRENCY: usize = 8;
 
 /// Secrets of AWS Secrets Manager, or parameters of SSM Parameter Store.
 pub struct Aws {
-    settings: Settings,
-    sessions: Sessions,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) sessions: Arc<Sessions>,
     batch: secrets::Batch,
 }
 
@@ -55,8 +56,8 @@ impl Aws {
     /// [`Kind::Misconfigured`] for settings that cannot be right.
     pub fn from_setup(setup: &Setup) -> Result<Self> {
         Ok(Self {
-            settings: Settings::new(setup)?,
-            sessions: Sessions::default(),
+            settings: Arc::new(Settings::new(setup)?),
+            sessions: Arc::default(),
             batch: secrets::Batch::default(),
         })
     }
@@ -291,10 +292,12 @@ impl Provider for Aws {
         let prefix = prefix.unwrap_or_default();
         let session = self.sessions.current(&self.settings, cx).await?;
         let ask = self.ask(&session, cx);
-        self.noted(match self.settings.service {
+        let mut listed = self.noted(match self.settings.service {
             Service::SecretsManager => secrets::list(ask, prefix).await,
             Service::ParameterStore => parameters::list(ask, prefix).await,
-        })
+        })?;
+        listed.retain(|one| is_listed(&one.reference, prefix));
+        Ok(listed)
     }
 
     async fn identity(&self, cx: &Context) -> Result<Identity> {
@@ -307,7 +310,15 @@ impl Provider for Aws {
         locate(naming, &self.settings).into_iter().collect()
     }
 
+    fn beside(&self, reference: &Reference) -> Option<Reference> {
+        beside(reference, &self.settings)
+    }
+
     fn as_versioned(&self) -> Option<&dyn Versioned> {
+        Some(self)
+    }
+
+    fn as_rotatable(&self) -> Option<&dyn Rotatable> {
         Some(self)
     }
 }

@@ -15,6 +15,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_iam::config::Builder as IamBuilder;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_async::time::TimeSource;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -25,7 +26,7 @@ use tokio::sync::OnceCell;
 
 use crate::answer::failed;
 use crate::config::{Keys, Role, Settings};
-use crate::endpoint::{service_endpoint, sts_endpoint};
+use crate::endpoint::{iam_endpoint, service_endpoint, sts_endpoint};
 use crate::error::{Failed, Failure};
 use crate::http;
 
@@ -42,6 +43,32 @@ pub(crate) struct Session {
     pub(crate) parameters: aws_sdk_ssm::Client,
     pub(crate) sts: aws_sdk_sts::Client,
     pub(crate) region: String,
+    /// The login, without any endpoint of our own.
+    login: SdkConfig,
+}
+
+impl Session {
+    /// A client for IAM, which few ask for.
+    pub(crate) fn iam(&self, settings: &Settings, cx: &Context) -> Result<aws_sdk_iam::Client> {
+        let mut config = IamBuilder::from(&self.login);
+        if let Some(endpoint) = iam_endpoint(settings, cx)? {
+            // IAM is of no region; what signs for it is the first one of its partition.
+            let global = match &self.region {
+                region if region.starts_with("cn-") => "cn-north-1",
+                region if region.starts_with("us-gov-") => "us-gov-west-1",
+                _ => "us-east-1",
+            };
+            config = config.endpoint_url(endpoint).region(Region::new(global));
+        }
+        Ok(aws_sdk_iam::Client::from_conf(config.build()))
+    }
+
+    /// A client for STS that signs with this key and knows no other.
+    pub(crate) fn sts_as(&self, id: &str, secret: &str) -> aws_sdk_sts::Client {
+        let key = Credentials::new(id, secret, None, None, "trial");
+        let config = self.sts.config().to_builder().credentials_provider(key);
+        aws_sdk_sts::Client::from_conf(config.build())
+    }
 }
 
 /// The sessions of all runtimes.
@@ -158,12 +185,13 @@ async fn open(settings: &Settings, cx: &Context) -> Result<Session> {
         config = config.into_builder().credentials_provider(provider).build();
     }
     let sts = with_credentials_of(sts, &config);
-    let service = with_endpoint(config, own_endpoint);
+    let service = with_endpoint(config.clone(), own_endpoint);
     Ok(Session {
         secrets: aws_sdk_secretsmanager::Client::new(&service),
         parameters: aws_sdk_ssm::Client::new(&service),
         sts: aws_sdk_sts::Client::new(&sts),
         region,
+        login: config,
     })
 }
 

@@ -1,4 +1,4 @@
-//! An emulator of AWS: Secrets Manager, Parameter Store, STS.
+//! An emulator of AWS: Secrets Manager, Parameter Store, STS, IAM.
 
 use std::process::{Command, Stdio};
 
@@ -12,7 +12,8 @@ const SUPERVISE: &str = r#""$@" & child=$!; cat >/dev/null; kill -TERM "$child";
 const ATTEMPTS: usize = 3;
 
 /// An AWS emulator (`moto`) on loopback. It is not AWS: it enforces neither policies nor
-/// signatures nor limits, and its default read ignores a moved `AWSCURRENT`.
+/// signatures nor limits, its default read ignores a moved `AWSCURRENT`, and a disabled access key
+/// goes on working.
 #[derive(Debug)]
 pub struct Moto {
     daemon: Daemon,
@@ -35,7 +36,16 @@ impl Moto {
     /// # Panics
     /// If it is not installed or does not start, with its log.
     pub fn with_auth_required() -> Self {
-        Self::start_with(&[("INITIAL_NO_AUTH_ACTION_COUNT", "0")])
+        Self::with_auth_after(0)
+    }
+
+    /// The same after so many requests, which make the users, keys and policies that there are to
+    /// be. From then on signatures and policies count.
+    ///
+    /// # Panics
+    /// If it is not installed or does not start, with its log.
+    pub fn with_auth_after(requests: u32) -> Self {
+        Self::start_with(&[("INITIAL_NO_AUTH_ACTION_COUNT", &requests.to_string())])
     }
 
     fn start_with(settings: &[(&str, &str)]) -> Self {

@@ -12,7 +12,7 @@ use crate::session::{Ask, call};
 
 pub(crate) use self::history::{stage, versions};
 pub(crate) use self::read::{Batch, get, get_many, list};
-pub(crate) use self::write::{delete, set};
+pub(crate) use self::write::{delete, set, token_of};
 
 /// The largest value that Secrets Manager holds.
 pub(crate) const MAX_VALUE: usize = 64 << 10;
@@ -30,7 +30,7 @@ const STAGE: &str = "secretsmanager:UpdateSecretVersionStage";
 
 impl Ask<'_> {
     /// Everything about a secret but its value. It works on one that waits for its deletion too.
-    async fn describe(
+    pub(crate) async fn describe(
         &self,
         address: &Address,
     ) -> Result<aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput, Failed>
@@ -47,7 +47,7 @@ impl Ask<'_> {
     ///
     /// `InvalidRequestException` covers many things; of a secret that waits for its deletion the
     /// chain should know that it is not there.
-    async fn explained(&self, failed: Failed, address: &Address) -> Error {
+    pub(crate) async fn explained(&self, failed: Failed, address: &Address) -> Error {
         if !failed.has_code("InvalidRequestException") {
             return failed.into_error();
         }

@@ -244,7 +244,7 @@ fn lost() -> Error {
 }
 
 /// A token in the shape that AWS asks for, which depends on the key only.
-fn token_of(key: &[u8]) -> String {
+pub(crate) fn token_of(key: &[u8]) -> String {
     let digest = Sha256::digest(key);
     let hex: String = digest
         .iter()

@@ -7,13 +7,15 @@
     reason = "each test binary uses a part of this, and panics as tests do"
 )]
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
+use std::sync::Arc;
 
 use credchain_core::{
     Context, Environment, Error, LinkName, Project, Provider as _, Reference, Secret, SetOptions,
-    Settings, Setup, Version,
+    Settings, Setup, Target, Version,
 };
 use credchain_provider_aws::Aws;
 use credchain_tests::faults::{FakeHttp, Reply as Wire, Request};
@@ -21,6 +23,22 @@ use credchain_tests::servers::{self, fresh_secret, python};
 use serde_json::{Value, json};
 
 pub(crate) const REGION: &str = "eu-central-1";
+
+/// How many requests one user takes to make.
+const MAKING_A_USER: usize = 3;
+
+const MAKE_USERS: &str = r#"
+import json
+made = {}
+for user, actions in users:
+    client.create_user(UserName=user)
+    statement = {"Effect": "Allow", "Action": actions.split(), "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    client.put_user_policy(UserName=user, PolicyName="own", PolicyDocument=policy)
+    key = client.create_access_key(UserName=user)["AccessKey"]
+    made[user] = (key["AccessKeyId"], key["SecretAccessKey"])
+print(json.dumps(made))
+"#;
 
 /// The AWS emulator, with a login.
 #[derive(Debug)]
@@ -35,6 +53,19 @@ impl Moto {
             server: servers::Moto::start(),
             secret_key: fresh_secret("key"),
         }
+    }
+
+    /// The emulator, which makes `users`, each with the actions that it may ask for and one key,
+    /// and takes no other keys from then on. Also these keys, by user: id and secret.
+    pub(crate) fn with_users(users: &[(&str, &str)]) -> (Self, BTreeMap<String, (String, String)>) {
+        let requests = u32::try_from(users.len() * MAKING_A_USER).expect("few users");
+        let moto = Self {
+            server: servers::Moto::with_auth_after(requests),
+            secret_key: fresh_secret("key"),
+        };
+        let script = format!("users = {}\n{MAKE_USERS}", json!(users));
+        let made = moto.boto3("iam", &script);
+        (moto, serde_json::from_str(&made).expect("JSON"))
     }
 
     pub(crate) fn url(&self) -> String {
@@ -75,7 +106,12 @@ impl Moto {
 /// A provider that asks this address.
 pub(crate) fn aws(url: &str, mut table: Value) -> Aws {
     let given = table.as_object_mut().expect("a table");
-    for (key, value) in [("endpoint", url), ("sts_endpoint", url), ("region", REGION)] {
+    for (key, value) in [
+        ("endpoint", url),
+        ("sts_endpoint", url),
+        ("iam_endpoint", url),
+        ("region", REGION),
+    ] {
         given.entry(key).or_insert_with(|| json!(value));
     }
     Aws::from_setup(&setup(table)).expect("right settings")
@@ -88,10 +124,22 @@ pub(crate) fn setup(table: Value) -> Setup {
 }
 
 pub(crate) fn cx_with(secret_key: &str) -> Context {
+    cx_as("AKIDTEST", secret_key)
+}
+
+/// The world with this key in it.
+pub(crate) fn cx_as(id: &str, secret_key: &str) -> Context {
     Context::system().with_env(Environment::fixed([
-        ("AWS_ACCESS_KEY_ID", "AKIDTEST"),
+        ("AWS_ACCESS_KEY_ID", id),
         ("AWS_SECRET_ACCESS_KEY", secret_key),
     ]))
+}
+
+/// A target of rotation with these settings.
+pub(crate) fn target(aws: &Aws, kind: &str, settings: Value) -> Arc<dyn Target> {
+    let rotatable = aws.as_rotatable().expect("there are targets");
+    let target = rotatable.target(kind, &Settings::from_json(settings));
+    target.expect("right settings")
 }
 
 pub(crate) fn cx() -> Context {
@@ -205,7 +253,7 @@ impl Fake {
     }
 }
 
-fn forward(upstream: &str, request: &Request) -> std::io::Result<Reply> {
+pub(crate) fn forward(upstream: &str, request: &Request) -> std::io::Result<Reply> {
     let mut head = format!("{} {} HTTP/1.1\r\n", request.method, request.path);
     for (name, value) in request
         .headers
