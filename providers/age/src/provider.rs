@@ -11,6 +11,7 @@ use credchain_core::{
     Versioned,
 };
 
+use crate::beside::{beside, is_listed};
 use crate::codec;
 use crate::config::StoreSettings;
 use crate::document::{Document, MAX_VALUE, Revision, no_such_version};
@@ -183,7 +184,9 @@ impl Provider for Age {
 
     async fn list(&self, prefix: Option<&str>, cx: &Context) -> Result<Vec<Listed>> {
         let document = self.document(cx).await?;
-        let wanted = |path: &str| prefix.is_none_or(|prefix| path.starts_with(prefix));
+        let wanted = |path: &str| {
+            prefix.is_none_or(|prefix| path.starts_with(prefix)) && is_listed(path, prefix)
+        };
         let entries = document.entries.iter().filter(|(path, _)| wanted(path));
         entries
             .map(|(path, entry)| {
@@ -209,6 +212,10 @@ impl Provider for Age {
     fn locate(&self, naming: &Naming) -> Vec<Reference> {
         let path = format!("{}/{}", naming.profile, naming.name);
         Reference::new(path).into_iter().collect()
+    }
+
+    fn beside(&self, reference: &Reference) -> Option<Reference> {
+        beside(reference)
     }
 
     fn as_versioned(&self) -> Option<&dyn Versioned> {

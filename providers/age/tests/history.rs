@@ -171,3 +171,22 @@ async fn a_store_in_a_new_directory_brings_the_directory_along() {
     set(&age, "prod/api_key", b"v").await.unwrap();
     assert_eq!(get(&age, "prod/api_key").await.unwrap(), b"v");
 }
+
+#[tokio::test]
+async fn what_is_beside_a_value_is_no_version_of_it_and_not_listed() {
+    let world = World::with_value("live").await;
+    let (age, cx) = (world.age(), common::world(&[]));
+    let beside = age.beside(&at("default/api_key")).unwrap();
+    set(&age, &beside.to_string(), b"state").await.unwrap();
+    assert_eq!(get(&age, "default/api_key").await.unwrap(), b"live");
+    assert_eq!(get(&age, &beside.to_string()).await.unwrap(), b"state");
+    let versions = age.versions(&at("default/api_key"), &cx).await.unwrap();
+    assert_eq!(versions.len(), 1);
+    for prefix in [None, Some("default/")] {
+        let listed = age.list(prefix, &cx).await.unwrap();
+        let listed: Vec<_> = listed.iter().map(|one| one.reference.path()).collect();
+        assert_eq!(listed, ["default/api_key"]);
+    }
+    let named = age.list(Some(beside.path()), &cx).await.unwrap();
+    assert_eq!(named.len(), 1);
+}

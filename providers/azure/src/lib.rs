@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod address;
+mod beside;
 mod cli;
 mod client;
 mod config;

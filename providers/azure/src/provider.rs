@@ -10,6 +10,7 @@ use credchain_core::{
 use futures_util::{StreamExt as _, stream};
 
 use crate::address::{Address, checked, locate, version};
+use crate::beside::{beside, is_listed};
 use crate::client::Ask;
 use crate::config::Settings;
 use crate::document::field;
@@ -203,8 +204,11 @@ impl Provider for Azure {
 
     async fn list(&self, prefix: Option<&str>, cx: &Context) -> Result<Vec<Listed>> {
         let session = self.sessions.current(&self.settings, cx).await?;
-        let listed = vault::list(self.ask(&session, cx), prefix.unwrap_or_default());
-        listed.await.map_err(Problem::into_error)
+        let prefix = prefix.unwrap_or_default();
+        let listed = vault::list(self.ask(&session, cx), prefix).await;
+        let mut listed = listed.map_err(Problem::into_error)?;
+        listed.retain(|one| is_listed(&one.reference, prefix));
+        Ok(listed)
     }
 
     async fn describe(&self, reference: &Reference, cx: &Context) -> Result<Description> {
@@ -226,6 +230,10 @@ impl Provider for Azure {
 
     fn locate(&self, naming: &Naming) -> Vec<Reference> {
         locate(naming, &self.settings).into_iter().collect()
+    }
+
+    fn beside(&self, reference: &Reference) -> Option<Reference> {
+        beside(reference, &self.settings)
     }
 
     fn as_versioned(&self) -> Option<&dyn Versioned> {

@@ -361,3 +361,24 @@ async fn the_type_is_registered_and_builds_without_touching_anything() -> Result
     assert_eq!(absent.unwrap_err().kind(), Kind::Absent);
     Ok(())
 }
+
+#[tokio::test]
+async fn what_is_beside_a_value_is_no_version_of_it_and_not_listed() {
+    let vault = FakeKeyVault::start();
+    let (azure, cx) = (vault.azure(json!({})), vault.cx());
+    let (live, options) = (reference("db"), SetOptions::default());
+    let beside = azure.beside(&live).unwrap();
+    for (place, value) in [(&live, "live"), (&beside, "state")] {
+        let value = Secret::new(value);
+        azure.set(place, &value, &options, &cx).await.unwrap();
+    }
+    assert_eq!(azure.get(&live, &cx).await.unwrap().expose(), b"live");
+    assert_eq!(azure.get(&beside, &cx).await.unwrap().expose(), b"state");
+    let history = azure.as_versioned().unwrap();
+    assert_eq!(history.versions(&live, &cx).await.unwrap().len(), 1);
+    let listed = azure.list(None, &cx).await.unwrap();
+    let listed: Vec<_> = listed.iter().map(|one| one.reference.path()).collect();
+    assert_eq!(listed, ["db"]);
+    let named = azure.list(Some(beside.path()), &cx).await.unwrap();
+    assert_eq!(named.len(), 1);
+}

@@ -11,6 +11,7 @@ use credchain_core::{
 use futures_util::{StreamExt as _, stream};
 
 use crate::address::{Address, Place, Selector, locate};
+use crate::beside::{beside, is_listed};
 use crate::config::Settings;
 use crate::document::field;
 use crate::error::Failed;
@@ -241,7 +242,10 @@ impl Provider for Gcp {
     async fn list(&self, prefix: Option<&str>, cx: &Context) -> Result<Vec<Listed>> {
         let session = self.session(cx).await?;
         let ask = self.ask(&session, cx);
-        self.noted(secrets::list(ask, prefix.unwrap_or_default()).await)
+        let prefix = prefix.unwrap_or_default();
+        let mut listed = self.noted(secrets::list(ask, prefix).await)?;
+        listed.retain(|one| is_listed(&one.reference, prefix));
+        Ok(listed)
     }
 
     async fn describe(&self, reference: &Reference, cx: &Context) -> Result<Description> {
@@ -264,6 +268,10 @@ impl Provider for Gcp {
 
     fn locate(&self, naming: &Naming) -> Vec<Reference> {
         locate(naming, &self.settings).into_iter().collect()
+    }
+
+    fn beside(&self, reference: &Reference) -> Option<Reference> {
+        beside(reference, &self.settings)
     }
 
     fn as_versioned(&self) -> Option<&dyn Versioned> {

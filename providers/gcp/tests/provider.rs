@@ -289,3 +289,20 @@ async fn a_deadline_that_is_near_is_kept() {
     let error: Error = gcp.get(&reference("db"), &late).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
 }
+
+#[tokio::test]
+async fn what_is_beside_a_value_is_no_version_of_it_and_not_listed() {
+    let (_fake, gcp) = start();
+    set(&gcp, "db", "live").await.unwrap();
+    let beside = gcp.beside(&reference("db")).unwrap();
+    set(&gcp, beside.path(), "state").await.unwrap();
+    assert_eq!(get(&gcp, "db").await.unwrap(), "live");
+    assert_eq!(get(&gcp, beside.path()).await.unwrap(), "state");
+    let versions = gcp.versions(&reference("db"), &cx()).await.unwrap();
+    assert_eq!(versions.len(), 1);
+    let listed = gcp.list(None, &cx()).await.unwrap();
+    let listed: Vec<_> = listed.iter().map(|one| one.reference.path()).collect();
+    assert_eq!(listed, ["db"]);
+    let named = gcp.list(Some(beside.path()), &cx()).await.unwrap();
+    assert_eq!(named.len(), 1);
+}

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod backend;
+mod beside;
 mod config;
 #[cfg(windows)]
 mod credential_manager;

@@ -8,6 +8,7 @@ use credchain_core::{
 };
 
 use crate::backend::{self, Backend};
+use crate::beside::{beside, is_listed};
 use crate::config::Settings;
 use crate::place::Place;
 
@@ -106,7 +107,9 @@ impl Provider for Keyring {
         let everywhere = prefix.contains('/');
         let listed = self.0.backend.list(self.own().to_owned(), everywhere, cx);
         let mut listed = listed.await?;
-        listed.retain(|entry| entry.reference.path().starts_with(prefix));
+        listed.retain(|entry| {
+            entry.reference.path().starts_with(prefix) && is_listed(&entry.reference, prefix)
+        });
         Ok(listed)
     }
 
@@ -119,5 +122,9 @@ impl Provider for Keyring {
             return Vec::new();
         }
         place.reference(self.own()).into_iter().collect()
+    }
+
+    fn beside(&self, reference: &Reference) -> Option<Reference> {
+        beside(reference, self.own())
     }
 }
