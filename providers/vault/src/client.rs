@@ -448,6 +448,24 @@ mod tests {
     }
 
     #[test]
+    fn a_reason_is_one_only_in_the_servers_own_form() {
+        let says = |body: &str| Reply::json(400, body).says("invalid secret id");
+        assert!(says(r#"{"errors": ["Invalid secret id"]}"#));
+        assert!(says(
+            r#"{"errors": ["1 error occurred:\n\t* invalid secret id\n\n"]}"#
+        ));
+        for other in [
+            r#"{"errors": []}"#,
+            r#"{"errors": ["missing secret id"]}"#,
+            r#"{"data": {"error": "invalid secret id"}}"#,
+            "invalid secret id",
+        ] {
+            assert!(!says(other), "{other}");
+        }
+        assert!(!Reply::bare(400).says("invalid secret id"));
+    }
+
+    #[test]
     fn an_answer_that_is_no_json_is_an_outage_and_an_empty_one_is_nothing() {
         let reply = Reply {
             body: Zeroizing::new(b"<html>".to_vec()),

@@ -1,8 +1,9 @@
 //! The access keys of an IAM user. IAM makes them, and says each once.
 //!
-//! The SDK's crate for IAM is large and used for five actions. It is used all the same: it takes
-//! about as long to build as the one for Parameter Store, which runs beside it, and signing and
-//! reading XML by hand would be a second way to do what all other requests do by the SDK.
+//! The SDK's crate for IAM is large, and five of its actions are used. It is used all the same: it
+//! is smaller than the one for Parameter Store, needs nothing that is not there already, and with
+//! all that it stands on builds in less than three minutes on two cores. Signing and reading XML
+//! by hand would be a second way to do what all other requests do by the SDK.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};

@@ -19,8 +19,9 @@ use crate::document::quoted;
 use crate::error::{Ask, garbled};
 use crate::login::Server;
 
-/// What the server says of a login with a role id or secret id that it does not take.
-const REFUSAL: &str = "invalid role or secret id";
+/// What the server says of a login with a role id or secret id that it does not take; the second
+/// is what older ones say.
+const REFUSALS: &[&str] = &["invalid role or secret id", "invalid secret id"];
 
 /// Under which name the tag is in a secret id's metadata.
 const TAG: &str = "credchain";
@@ -117,9 +118,10 @@ impl AppRole {
         let told: Told = serde_json::from_str(data.get()).map_err(|_| unexpected())?;
         if told.keys.len() > MAX_LISTED {
             let message = format!("the role has more than {MAX_LISTED} secret ids");
-            return Err(Error::new(Kind::Invalid, message).with_hint(
-                "`vault write -f auth/approle/tidy/secret-id` removes the expired ones",
-            ));
+            return Err(Error::new(Kind::Invalid, message).with_hint(format!(
+                "`vault write -f auth/{}/tidy/secret-id` removes the expired ones",
+                self.mount
+            )));
         }
         Ok(told.keys)
     }
@@ -206,7 +208,7 @@ impl Target for AppRole {
             *quoted(&role_id),
             *quoted(secret_id)
         ));
-        probe(&self.server, &path, &body, REFUSAL, cx).await
+        probe(&self.server, &path, &body, REFUSALS, cx).await
     }
 
     async fn issue(&self, tag: &str, cx: &Context) -> Result<Account> {

@@ -64,19 +64,19 @@ fn text(secret: &Secret) -> Result<&str> {
 
 /// Tries a login, and gives back the token that comes of it.
 ///
-/// `refusal` is what the server says of a login that is wrong. The status says the same of other
+/// `refusals` are what servers say of a login that is wrong, in small letters. The status says the same of other
 /// mistakes, and a refusal is evidence on which an old value is thrown away: so here the words
 /// count. Other words are an error, which stops a rotation and does no harm.
 async fn probe(
     server: &Arc<Server>,
     path: &str,
     body: &str,
-    refusal: &str,
+    refusals: &[&str],
     cx: &Context,
 ) -> Result<Verdict> {
     let call = Call::new("POST", path).body(body);
     let reply = server.client.send(call, cx).await?;
-    if reply.status == 400 && reply.says(refusal) {
+    if reply.status == 400 && refusals.iter().any(|words| reply.says(words)) {
         return Ok(Verdict::Refused);
     }
     let envelope = reply.accepted(Ask::Probe)?;

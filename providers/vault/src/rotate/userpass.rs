@@ -13,7 +13,7 @@ use crate::error::Ask;
 use crate::login::Server;
 
 /// What the server says of a user that it does not know, or not by this password.
-const REFUSAL: &str = "invalid username or password";
+const REFUSALS: &[&str] = &["invalid username or password"];
 
 /// The longest password of which the server keeps a hash. It answers a longer one as if it were
 /// broken itself, and asking again would never end.
@@ -101,7 +101,7 @@ impl Target for Userpass {
         let user = self.user(&account.id)?;
         let path = format!("auth/{}/login/{user}", self.mount);
         let body = object("password", text(&account.secret)?);
-        probe(&self.server, &path, &body, REFUSAL, cx).await
+        probe(&self.server, &path, &body, REFUSALS, cx).await
     }
 
     async fn apply(&self, account: &Account, cx: &Context) -> Result<()> {
