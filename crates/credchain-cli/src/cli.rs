@@ -11,7 +11,8 @@ use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcom
 use crate::commands::token;
 use crate::commands::{
     check, completions, config, copy, delete, doctor, edit, exec, explain, export, generate, get,
-    import, init, inject, list, login, man, providers, recipients, redact, scan, set, trust,
+    import, init, inject, list, login, man, providers, recipients, redact, rotation, scan, set,
+    trust,
 };
 use crate::failure::Failure;
 use crate::output::Output;
@@ -129,6 +130,8 @@ pub(crate) enum Command {
     /// Print an OAuth 2.0 access token that is good for a while
     #[cfg(feature = "oauth2")]
     Token(token::Args),
+    /// See how old credentials are, and replace their values
+    Rotation(rotation::Args),
     /// Log in to a provider, or for a token, whose settings leave that to you
     Login(login::Args),
     /// End a login

@@ -48,6 +48,7 @@ mod loader;
 mod model;
 mod reference;
 mod render;
+mod rotation_tables;
 mod schema;
 mod shape;
 mod source;
@@ -62,8 +63,8 @@ pub use crate::loaded::{ConfigFile, Loaded, Role, Shown};
 pub use crate::loader::{check_profiles, load};
 pub use crate::model::{
     AssertionSpec, AuditSpec, ChainChoice, CredentialSpec, DEFAULT_CHAIN, DEFAULT_PROFILE,
-    OAuth2Spec, OnFailure, Patterns, Project, ProviderSpec, RedactionRule, RedactionSpec, Replace,
-    ReuseSpec, RotationSpec, TokenPlace, TokenStoreSpec,
+    OAuth2Spec, OnFailure, Patterns, PolicySpec, Project, ProviderSpec, RedactionRule,
+    RedactionSpec, Replace, ReuseSpec, RotationSpec, TargetSpec, TokenPlace, TokenStoreSpec,
 };
 pub use crate::reference::reference_markdown;
 pub use crate::schema::schema;

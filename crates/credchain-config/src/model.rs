@@ -446,18 +446,60 @@ pub enum Replace {
 }
 
 /// `[rotation]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RotationSpec {
-    /// The time zone that days are counted in, by its IANA name.
+    /// The time zone of dates and schedules, by its IANA name.
     pub timezone: String,
+    /// `[rotation.policies]`, by name.
+    pub policies: BTreeMap<String, PolicySpec>,
+    /// `[rotation.targets]`, by the credential.
+    pub targets: BTreeMap<Name, TargetSpec>,
 }
 
 impl Default for RotationSpec {
     fn default() -> Self {
         Self {
             timezone: "UTC".into(),
+            policies: BTreeMap::new(),
+            targets: BTreeMap::new(),
         }
+    }
+}
+
+/// When several credentials are replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PolicySpec {
+    /// Which: names in which `*` stands for any characters and `?` for one.
+    pub matches: Vec<String>,
+    /// How old a value may become; this or `schedule` is set.
+    pub every: Option<Duration>,
+    /// When values are replaced, as in crontab.
+    pub schedule: Option<String>,
+    /// Over how much time the starts are spread.
+    pub jitter: Option<Duration>,
+}
+
+/// What accepts a credential, and how its value is replaced there.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TargetSpec {
+    /// The credential.
+    pub name: Name,
+    /// The type.
+    pub type_name: String,
+    /// The keys of its table.
+    pub settings: Settings,
+    /// The credentials that it names: what it needs to change others.
+    pub needs: Vec<Name>,
+    pub(crate) place: Place,
+}
+
+impl TargetSpec {
+    /// Where it was written.
+    pub fn origin(&self) -> Origin {
+        self.place.origin()
     }
 }
 
@@ -467,6 +509,18 @@ impl Default for RotationSpec {
 pub struct AuditSpec {
     /// What a read does when the log cannot be written.
     pub on_failure: OnFailure,
+    /// The directory of the log, if it is not the usual one.
+    pub path: Option<PathBuf>,
+    /// The file with the newest record's number, if it is not the usual one.
+    pub anchor: Option<PathBuf>,
+    /// Whether reads wait for the disk.
+    pub durable: bool,
+    /// Whether records hold a fingerprint of the value.
+    pub fingerprint: bool,
+    /// How large one file becomes, in bytes.
+    pub max_size: u64,
+    /// How many files are kept; nothing keeps all.
+    pub keep: Option<u32>,
 }
 
 /// What a read does when the log cannot be written.

@@ -17,7 +17,10 @@ pub fn reference_markdown() -> String {
         };
         let _ = write!(out, "### {heading}\n\n{}\n\n", root.doc);
         match root.form {
-            Form::Keys(keys) | Form::Named(keys) => rows(&mut out, keys),
+            Form::Keys(keys) | Form::Named(keys) => {
+                rows(&mut out, keys);
+                tables_below(&mut out, root.key, keys);
+            }
             Form::Chains => {
                 let chain = Setting::new(
                     "NAME",
@@ -46,6 +49,30 @@ fn rows(out: &mut String, keys: &[Setting]) {
         row(out, "", setting);
     }
     out.push('\n');
+}
+
+/// The tables that a table holds by names of the user's own.
+fn tables_below(out: &mut String, path: &str, keys: &[Setting]) {
+    for setting in keys {
+        let Shape::Map(shape) = setting.shape else {
+            continue;
+        };
+        let heading = format!("#### `[{path}.{}.NAME]`", setting.key);
+        match *shape {
+            Shape::Table(keys) => {
+                let _ = write!(out, "{heading}\n\n{}\n\n", setting.doc);
+                rows(out, keys);
+            }
+            Shape::Tagged { tag, variants } => {
+                let _ = write!(out, "{heading}\n\n{}\n\n", setting.doc);
+                for (word, keys) in variants {
+                    let _ = write!(out, "##### `{tag} = \"{word}\"`\n\n");
+                    rows(out, keys);
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 fn row(out: &mut String, path: &str, setting: &Setting) {

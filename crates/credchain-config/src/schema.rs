@@ -236,6 +236,10 @@ fn tagged(tag: &str, variants: &[(&'static str, &'static [Setting])]) -> Value {
     let words: Vec<&str> = variants.iter().map(|(word, _)| *word).collect();
     let mut all = keys_of(&variants.iter().map(|(_, keys)| *keys).collect::<Vec<_>>());
     all["properties"][tag] = json!({ "enum": words });
+    for key in ambiguous(variants) {
+        // What stands there is for the branches to say.
+        all["properties"][key] = json!({});
+    }
     let branches: Vec<Value> = variants
         .iter()
         .map(|(word, keys)| {
@@ -249,4 +253,19 @@ fn tagged(tag: &str, variants: &[(&'static str, &'static [Setting])]) -> Value {
         .collect();
     all["allOf"] = branches.into();
     all
+}
+
+/// The keys that take one thing in one variant and another in another.
+fn ambiguous(variants: &[(&'static str, &'static [Setting])]) -> Vec<&'static str> {
+    let mut seen: Vec<(&str, Value)> = Vec::new();
+    let mut found = Vec::new();
+    for setting in variants.iter().flat_map(|(_, keys)| *keys) {
+        let schema = shape(setting.shape);
+        match seen.iter().find(|(key, _)| *key == setting.key) {
+            Some((_, first)) if *first != schema => found.push(setting.key),
+            Some(_) => {}
+            None => seen.push((setting.key, schema)),
+        }
+    }
+    found
 }

@@ -3,6 +3,8 @@
 
 use credchain_core::{Registry, Setting, Shape};
 
+pub(crate) use crate::rotation_tables::{ROTATION, TARGETS};
+
 /// One table at the root of the file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Root {
@@ -60,7 +62,7 @@ pub(crate) const ROOT: &[Root] = &[
     },
     Root {
         key: "rotation",
-        doc: "How ages are counted.",
+        doc: "How old credentials may become, and how they are replaced.",
         form: Form::Keys(ROTATION),
     },
     Root {
@@ -365,21 +367,50 @@ pub(crate) const REDACTION: &[Setting] = &[
     .or("\"stars\""),
 ];
 
-/// `[rotation]`.
-pub(crate) const ROTATION: &[Setting] = &[Setting::new(
-    "timezone",
-    Shape::Text,
-    "The time zone that days are counted in.",
-)
-.or("\"UTC\"")];
-
 /// `[audit]`.
-pub(crate) const AUDIT: &[Setting] = &[Setting::new(
-    "on_failure",
-    Shape::Choice(&["continue", "stop"]),
-    "What a read does when the log cannot be written; writes and rotation always stop.",
-)
-.or("\"continue\"")];
+pub(crate) const AUDIT: &[Setting] = &[
+    Setting::new(
+        "on_failure",
+        Shape::Choice(&["continue", "stop"]),
+        "What a read does when the log cannot be written; writes, rotation and `export` always stop.",
+    )
+    .or("\"continue\""),
+    Setting::new(
+        "path",
+        Shape::Path,
+        "The directory of the log. Default: one of this project in the user's state directory.",
+    ),
+    Setting::new(
+        "anchor",
+        Shape::Path,
+        "The file, somewhere else, that holds the newest record's number: what makes it evident \
+         that the end of the log was cut off. Default: one in the user's configuration directory.",
+    ),
+    Setting::new(
+        "durable",
+        Shape::Bool,
+        "Whether every read waits until its record is on the disk. Otherwise a crash of the \
+         machine may lose the reads of the last tenth of a second.",
+    )
+    .or("false"),
+    Setting::new(
+        "fingerprint",
+        Shape::Bool,
+        "Whether a record holds a keyed fingerprint of the value.",
+    )
+    .or("false"),
+    Setting::new(
+        "max_size",
+        Shape::Size,
+        "How large one file of the log becomes.",
+    )
+    .or("\"16MiB\""),
+    Setting::new(
+        "keep",
+        Shape::Integer { min: 1, max: 100_000 },
+        "How many files of the log are kept. Default: all.",
+    ),
+];
 
 /// The key of every `[providers.NAME]` that decides about the others.
 pub(crate) const TYPE: Setting = Setting::new(

@@ -14,8 +14,8 @@ use credchain_core::layers::{
 };
 use credchain_core::{
     Capabilities, Context, Description, Error, Expect, Identity, Interactive, Kept, Kind, Lease,
-    Leased, Listed, Login, Naming, Provider, Reference, Result, Secret, SetOptions, Version,
-    VersionState, Versioned, async_trait, delegate_provider,
+    Leased, Listed, Login, Naming, Provider, Reference, Result, Rotatable, Secret, SetOptions,
+    Settings, Target, Version, VersionState, Versioned, async_trait, delegate_provider,
 };
 
 /// The methods of the traits, in one place: the enum, its names, and the question that goes with
@@ -45,9 +45,11 @@ methods! {
     Describe "describe"
     Identity "identity"
     Locate "locate"
+    Beside "beside"
     AsLeased "as_leased"
     AsVersioned "as_versioned"
     AsInteractive "as_interactive"
+    AsRotatable "as_rotatable"
     Renew "renew"
     Revoke "revoke"
     Resume "resume"
@@ -86,6 +88,8 @@ async fn ask(method: Method, provider: &dyn Provider, cx: &Context) -> String {
                 provider.locate(&Naming::new("api_key".parse().unwrap()))
             )
         }
+        Method::Beside => format!("{:?}", provider.beside(&a)),
+        Method::AsRotatable => provider.as_rotatable().is_some().to_string(),
         Method::AsLeased => provider.as_leased().is_some().to_string(),
         Method::AsVersioned => provider.as_versioned().is_some().to_string(),
         Method::AsInteractive => provider
@@ -200,6 +204,16 @@ impl Provider for Recorder {
         vec![at("located")]
     }
 
+    fn beside(&self, reference: &Reference) -> Option<Reference> {
+        self.note(Method::Beside, format!("{reference}"));
+        Some(at("beside"))
+    }
+
+    fn as_rotatable(&self) -> Option<&dyn Rotatable> {
+        self.note(Method::AsRotatable, String::new());
+        Some(self)
+    }
+
     fn as_leased(&self) -> Option<&dyn Leased> {
         self.note(Method::AsLeased, String::new());
         Some(self)
@@ -213,6 +227,12 @@ impl Provider for Recorder {
     fn as_interactive(&self) -> Option<&dyn Interactive> {
         self.note(Method::AsInteractive, String::new());
         Some(self)
+    }
+}
+
+impl Rotatable for Recorder {
+    fn target(&self, _: &str, _: &Settings) -> Result<Arc<dyn Target>> {
+        Err(Error::unsupported("rotating"))
     }
 }
 

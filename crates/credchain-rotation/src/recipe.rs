@@ -5,6 +5,12 @@ use credchain_core::{Error, Kind, Result, Secret, random_below, random_text};
 /// Letters and digits: no system misreads them, and no shell, URL or file needs them quoted.
 const ALPHANUMERIC: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
+/// Without quotes, backslash and dollar, which shells and files have their own ideas of.
+const PUNCTUATION: &str = "!#%&()*+,-./:;<=>?@[]^_{|}~";
+
+const WITH_PUNCTUATION: &str =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#%&()*+,-./:;<=>?@[]^_{|}~";
+
 /// How often a text is drawn until it has all that it must: a policy that one text in a million
 /// meets is a mistake.
 const DRAWS: u32 = 1_000_000;
@@ -64,6 +70,30 @@ impl Recipe {
         self
     }
 
+    /// The characters that an alphabet's name stands for: `alphanumeric`, `hex`, `base64url`,
+    /// `digits`, `symbols` (with letters and digits); anything else is the characters themselves.
+    pub fn alphabet(name: &str) -> &str {
+        match name {
+            "symbols" => WITH_PUNCTUATION,
+            name => Self::set(name),
+        }
+    }
+
+    /// The same for what a value must contain: `symbols` are none but symbols, `lower` and `upper`
+    /// are letters.
+    pub fn set(name: &str) -> &str {
+        match name {
+            "alphanumeric" => ALPHANUMERIC,
+            "hex" => "0123456789abcdef",
+            "base64url" => "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+            "digits" => "0123456789",
+            "lower" => "abcdefghijklmnopqrstuvwxyz",
+            "upper" => "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+            "symbols" => PUNCTUATION,
+            own => own,
+        }
+    }
+
     /// Makes a value, from the operating system's randomness.
     ///
     /// # Errors
@@ -112,4 +142,64 @@ pub fn passphrase(words: usize) -> Result<Secret> {
         phrase.push_str(list[random_below(list.len())?]);
     }
     Ok(Secret::new(std::mem::take(&mut *phrase)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_must_be_in_it_is_in_it_and_every_such_text_is_equally_likely() {
+        // Of the nine texts over `abc` of two letters, five have an `a`.
+        let recipe = Recipe::new(2).of("abc").must_contain("a");
+        let mut counts = std::collections::BTreeMap::new();
+        for _ in 0..10_000 {
+            let value = recipe.make().unwrap();
+            *counts.entry(value.expose().to_vec()).or_insert(0_u32) += 1;
+        }
+        assert_eq!(counts.len(), 5, "{counts:?}");
+        // Six standard deviations.
+        assert!(
+            counts.values().all(|count| (1_760..=2_240).contains(count)),
+            "{counts:?}"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_is_said() {
+        let impossible = [
+            Recipe::new(1).must_contain("a").must_contain("b"),
+            Recipe::new(8).must_contain(""),
+            Recipe::new(8).of("a"),
+        ];
+        for recipe in impossible {
+            assert_eq!(
+                recipe.make().unwrap_err().kind(),
+                Kind::Invalid,
+                "{recipe:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_of_sets_stand_for_characters() {
+        let all = Recipe::new(12)
+            .must_contain(Recipe::set("lower"))
+            .must_contain(Recipe::set("upper"))
+            .must_contain(Recipe::set("digits"))
+            .must_contain(Recipe::set("symbols"));
+        let value = all.make().unwrap();
+        let text = value.expose_text().unwrap();
+        assert!(text.contains(|c: char| c.is_ascii_punctuation()), "{text}");
+        assert!(Recipe::alphabet("symbols").contains('a'));
+        assert_eq!(Recipe::alphabet("xyz"), "xyz");
+    }
+
+    #[test]
+    fn a_passphrase_has_words() {
+        let phrase = passphrase(8).unwrap();
+        let text = phrase.expose_text().unwrap();
+        assert!(text.split('-').all(|word| word.len() >= 3), "{text}");
+        assert_ne!(phrase.expose(), passphrase(8).unwrap().expose());
+    }
 }

@@ -1,5 +1,6 @@
 //! From what a configuration says to a resolver.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use credchain_config::{
@@ -12,8 +13,12 @@ use credchain_core::{
 };
 
 #[cfg(feature = "oauth2")]
-use crate::tokens::{self, Keepers, Sources, TokenProvider};
+use crate::tokens::{self, Sources, TokenProvider};
 use crate::variables;
+
+/// The providers of links without the layer that remembers: for those who compare before they
+/// write. For each that cannot be, why.
+pub(crate) type Keepers = BTreeMap<LinkName, Result<Arc<dyn Provider>>>;
 
 /// Prepares the resolver of a project. A link that may not be used, or that this build does not
 /// have, stands in its place and refuses when it is reached.
@@ -24,7 +29,7 @@ pub(crate) fn builder(
     context: &Context,
     timeout: Option<std::time::Duration>,
     #[cfg(feature = "oauth2")] tokens: &mut Sources,
-) -> Result<ResolverBuilder> {
+) -> Result<(ResolverBuilder, Keepers)> {
     let project = &loaded.project;
     let mut builder = Resolver::builder(&project.name, &project.profile)
         .context(context.clone())
@@ -32,15 +37,9 @@ pub(crate) fn builder(
     if let Some(timeout) = timeout {
         builder = builder.timeout(timeout);
     }
-    #[cfg(feature = "oauth2")]
     let mut keepers = Keepers::new();
     for spec in project.providers.values() {
-        let Parts {
-            link,
-            #[cfg(feature = "oauth2")]
-            keeper,
-        } = link(spec, &builder, loaded, verdict, registry, context)?;
-        #[cfg(feature = "oauth2")]
+        let Parts { link, keeper } = link(spec, &builder, loaded, verdict, registry, context)?;
         keepers.insert(spec.name.clone(), keeper);
         builder = builder.link(link);
         if !spec.needs.is_empty() {
@@ -67,14 +66,12 @@ pub(crate) fn builder(
             .link(link)
             .credential(token(spec)?);
     }
-    Ok(builder)
+    Ok((builder, keepers))
 }
 
 /// What is made of a provider's table.
 struct Parts {
     link: Link,
-    /// The provider without what remembers: for those who compare before they write.
-    #[cfg(feature = "oauth2")]
     keeper: Result<Arc<dyn Provider>>,
 }
 
@@ -90,7 +87,6 @@ fn link(
     let link = |provider| Link::named(spec.name.clone(), provider);
     let refused = |error: Error| Parts {
         link: link(Arc::new(Refusing::new(error.clone()))),
-        #[cfg(feature = "oauth2")]
         keeper: Err(error),
     };
     if let Some(untrusted) = verdict.link(&spec.name) {
@@ -122,7 +118,6 @@ fn link(
         }
     };
     Ok(Parts {
-        #[cfg(feature = "oauth2")]
         keeper: Ok(Arc::clone(&provider)),
         link: link(layers::wrap_shared(provider, &settings)).with_reactions(reactions),
     })
@@ -216,7 +211,7 @@ fn token(spec: &OAuth2Spec) -> Result<Credential> {
     let links = Some(vec![token_link_name(spec)?]);
     credential.value = Value::Stored {
         links,
-        at: std::collections::BTreeMap::new(),
+        at: BTreeMap::new(),
     };
     Ok(credential)
 }

@@ -31,6 +31,8 @@ mod open;
 mod providers;
 #[cfg(feature = "redact")]
 mod redaction;
+#[cfg(feature = "rotation")]
+mod rotation;
 #[cfg(feature = "age")]
 mod sharing;
 mod store;
@@ -50,6 +52,8 @@ pub use credchain_provider_age as age;
 pub use credchain_provider_dotenv as dotenv;
 #[cfg(feature = "redact")]
 pub use credchain_redact as redact;
+#[cfg(feature = "rotation")]
+pub use credchain_rotation as rotate;
 #[cfg(feature = "scan")]
 pub use credchain_scan as scan;
 
@@ -57,4 +61,6 @@ pub use crate::credentials::*;
 pub use crate::leases::LeaseKeeper;
 pub use crate::open::{Credchain, OpenError, Opener};
 pub use crate::providers::registry;
+#[cfg(feature = "rotation")]
+pub use crate::rotation::{Age, Due, Told, Verb};
 pub use crate::store::Written;

@@ -25,6 +25,8 @@ pub struct Credchain {
     pub(crate) hiding: Hiding,
     #[cfg(feature = "oauth2")]
     pub(crate) tokens: Arc<Sources>,
+    #[cfg(feature = "rotation")]
+    pub(crate) keepers: Arc<assemble::Keepers>,
 }
 
 /// Says where the configuration is and how it is to be used; see [`Credchain::opener`].
@@ -213,7 +215,7 @@ impl Opener {
         let verdict = trust_store(&discovery).check(&loaded);
         #[cfg(feature = "oauth2")]
         let mut tokens = Sources::new();
-        let builder = assemble::builder(
+        let (builder, keepers) = assemble::builder(
             &loaded,
             &verdict,
             &registry,
@@ -222,6 +224,8 @@ impl Opener {
             #[cfg(feature = "oauth2")]
             &mut tokens,
         )?;
+        #[cfg(not(feature = "rotation"))]
+        drop(keepers);
         let loaded = Arc::new(loaded);
         #[cfg(feature = "redact")]
         let (hiding, builder) = Hiding::listening(&loaded, builder);
@@ -234,6 +238,8 @@ impl Opener {
             hiding,
             #[cfg(feature = "oauth2")]
             tokens: Arc::new(tokens),
+            #[cfg(feature = "rotation")]
+            keepers: Arc::new(keepers),
         })
     }
 }

@@ -66,6 +66,11 @@ impl Credchain {
             .await
             .map_err(|error| error.for_credential(name))?;
         self.resolver().forget(name);
+        #[cfg(feature = "rotation")]
+        if let Err(error) = self.note_age(name, version.1) {
+            tracing::warn!("the age of `{name}` could not be noted: {error}");
+        }
+        let version = version.0;
         let shadowed_by = self.shadowing(name, link).await;
         let address = Address {
             link: link.name().clone(),
@@ -110,7 +115,8 @@ impl Credchain {
     ) -> Result<Version> {
         let link = self.link(&address.link)?;
         self.check_writable(link)?;
-        self.write(link, &address.reference, value, options).await
+        let written = self.write(link, &address.reference, value, options).await?;
+        Ok(written.0)
     }
 
     /// Removes the value of one place at one link.
@@ -153,13 +159,14 @@ impl Credchain {
         })
     }
 
+    /// The new version, and whether the backend says when it was made.
     async fn write(
         &self,
         link: &Link,
         place: &Reference,
         value: &Secret,
         options: &SetOptions,
-    ) -> Result<Version> {
+    ) -> Result<(Version, bool)> {
         let cx: Context = self.resolver().context();
         let at_link = |error: Error| error.at(link.name().clone());
         let version = link
@@ -169,7 +176,7 @@ impl Credchain {
             .map_err(at_link)?;
         let back = link.provider().get(place, &cx).await.map_err(at_link)?;
         if back.same_value(value) {
-            return Ok(version);
+            return Ok((version, back.meta().created.is_some()));
         }
         Err(at_link(Error::new(
             Kind::Internal,

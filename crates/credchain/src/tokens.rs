@@ -14,6 +14,7 @@ use credchain_oauth2::{
 };
 
 use crate::Credchain;
+use crate::assemble::Keepers;
 
 /// The sources of a project's tokens, by name; for each that cannot be, why.
 pub(crate) type Sources = BTreeMap<Name, Result<TokenSource>>;
@@ -60,9 +61,6 @@ impl Provider for TokenProvider {
         Ok(self.0.token(cx).await?.secret().clone())
     }
 }
-
-/// Providers that tokens are kept in, by link: they remember nothing. For each that cannot be, why.
-pub(crate) type Keepers = BTreeMap<LinkName, Result<Arc<dyn Provider>>>;
 
 /// What scripts that had no better place kept their token in. It does not say whose token it is,
 /// so that it counts only where there is one.

@@ -21,6 +21,7 @@ pub(crate) mod man;
 pub(crate) mod providers;
 pub(crate) mod recipients;
 pub(crate) mod redact;
+pub(crate) mod rotation;
 pub(crate) mod scan;
 pub(crate) mod set;
 #[cfg(feature = "oauth2")]
@@ -47,6 +48,7 @@ pub(crate) fn run(command: Command, app: &App) -> Result<ExitCode, Failure> {
         Command::Import(args) => import::run(&args, app),
         #[cfg(feature = "oauth2")]
         Command::Token(args) => token::run(&args, app),
+        Command::Rotation(args) => rotation::run(&args, app),
         Command::Login(args) => login::run(&args, app),
         Command::Logout(args) => login::log_out(&args, app),
         Command::Copy(args) => copy::run(&args, app),

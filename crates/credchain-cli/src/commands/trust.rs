@@ -216,6 +216,7 @@ impl Need {
             }
             What::OAuth2(name) => format!("fetch the token `{name}`"),
             What::Audit => "follow `[audit]`".to_owned(),
+            What::Rotation => "rotate what `[rotation.targets]` names".to_owned(),
             What::Redaction => "follow `[redaction]`".to_owned(),
             _ => "do more".to_owned(),
         };

@@ -6,6 +6,7 @@ mod credentials;
 mod cycles;
 mod oauth2;
 mod providers;
+mod rotation;
 mod tables;
 
 use std::collections::BTreeMap;
@@ -49,6 +50,7 @@ pub(crate) fn assemble(
     credentials::read(&mut cx);
     oauth2::read(&mut cx);
     credentials::check_names(&mut cx);
+    rotation::read(&mut cx);
     cycles::check(&mut cx);
     providers::check_built(&mut cx);
     cx.project

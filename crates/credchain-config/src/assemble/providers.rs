@@ -121,7 +121,7 @@ fn not_built(spec: &ProviderSpec) -> Diagnostic {
 
 /// The keys of a table that its settings know. Layers can leave keys of another variant behind,
 /// as when a profile changes `auth.method`: those are dropped.
-fn settings(dict: &Dict, known: &[Setting]) -> Map<String, Json> {
+pub(super) fn settings(dict: &Dict, known: &[Setting]) -> Map<String, Json> {
     known
         .iter()
         .filter_map(|setting| {
@@ -167,7 +167,7 @@ fn json(value: &Value) -> Json {
 }
 
 /// The names in `{ credential = "NAME" }`, however deep.
-fn needed(value: &Json, names: &mut Vec<Name>) {
+pub(super) fn needed(value: &Json, names: &mut Vec<Name>) {
     match value {
         Json::Object(table) => match table.get("credential") {
             Some(Json::String(name)) if table.len() == 1 => names.extend(name.parse::<Name>()),

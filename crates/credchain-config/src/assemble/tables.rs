@@ -1,5 +1,6 @@
-//! `[project]`, `[redaction]`, `[rotation]` and `[audit]`.
+//! `[project]`, `[redaction]` and `[audit]`.
 
+use credchain_core::parse_size;
 use figment::value::Value;
 
 use super::{Assembly, Fields};
@@ -9,13 +10,26 @@ use crate::model::{AuditSpec, OnFailure, Patterns, RedactionRule, Replace};
 pub(super) fn read(cx: &mut Assembly<'_>) {
     project(cx);
     redaction(cx);
-    rotation(cx);
     if let Some(table) = cx.table(&["audit"]) {
         let on_failure = match Fields(table).text("on_failure") {
             Some("stop") => OnFailure::Stop,
             _ => OnFailure::Continue,
         };
-        cx.project.audit = Some(AuditSpec { on_failure });
+        let fields = Fields(table);
+        let path = |key: &str| fields.text(key).map(|path| cx.project.base().join(path));
+        let size = match table.get("max_size") {
+            Some(Value::String(_, text)) => parse_size(text),
+            _ => fields.integer("max_size"),
+        };
+        cx.project.audit = Some(AuditSpec {
+            on_failure,
+            path: path("path"),
+            anchor: path("anchor"),
+            durable: fields.bool("durable").unwrap_or(false),
+            fingerprint: fields.bool("fingerprint").unwrap_or(false),
+            max_size: size.unwrap_or(16 << 20),
+            keep: fields.integer("keep"),
+        });
     }
 }
 
@@ -71,28 +85,6 @@ fn redaction(cx: &mut Assembly<'_>) {
     }
 }
 
-fn rotation(cx: &mut Assembly<'_>) {
-    let Some(zone) = cx
-        .table(&["rotation"])
-        .and_then(|table| Fields(table).text("timezone"))
-    else {
-        return;
-    };
-    if is_timezone(zone) {
-        zone.clone_into(&mut cx.project.rotation.timezone);
-        return;
-    }
-    let place = cx.merged.value_place(&["rotation", "timezone"]);
-    cx.report(
-        Diagnostic::error(
-            "config::bad-timezone",
-            "`rotation.timezone` is no time zone",
-        )
-        .at(&place, "not the form of a time zone's name")
-        .help("an IANA name such as `UTC` or `Europe/Berlin`"),
-    );
-}
-
 /// Whether a name can be one segment of a path at every backend.
 pub(crate) fn is_segment(name: &str) -> bool {
     name.len() <= 63
@@ -103,36 +95,9 @@ pub(crate) fn is_segment(name: &str) -> bool {
         && !name.contains("..")
 }
 
-/// Whether a text has the form of an IANA name; whether the zone exists is the calendar's to say.
-fn is_timezone(text: &str) -> bool {
-    let parts: Vec<_> = text.split('/').collect();
-    parts.len() <= 3
-        && parts.iter().all(|part| {
-            part.starts_with(|c: char| c.is_ascii_uppercase())
-                && part
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+'))
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn time_zones_have_a_form() {
-        for good in [
-            "UTC",
-            "Europe/Berlin",
-            "America/Argentina/Buenos_Aires",
-            "Etc/GMT+5",
-        ] {
-            assert!(is_timezone(good), "{good}");
-        }
-        for bad in ["", "utc", "Europe/", "+02:00", "Europe Berlin"] {
-            assert!(!is_timezone(bad), "{bad}");
-        }
-    }
 
     #[test]
     fn project_names_cannot_leave_their_segment() {

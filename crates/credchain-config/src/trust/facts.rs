@@ -58,6 +58,13 @@ impl<'a> Extract<'a> {
                     }
                 }
             }
+            for (key, targets) in dicts(&table, "rotation") {
+                if key == "targets" {
+                    targets
+                        .values()
+                        .for_each(|target| collect_words(target, &mut words));
+                }
+            }
         }
         words
     }
@@ -118,6 +125,11 @@ impl<'a> Extract<'a> {
         for key in ["audit", "redaction"] {
             if let Some(Value::Dict(_, inner)) = table.get(key) {
                 facts.all_of(key, inner);
+            }
+        }
+        for (key, targets) in dicts(&table, "rotation") {
+            if key == "targets" {
+                facts.all_of("rotation.targets", targets);
             }
         }
         facts.facts

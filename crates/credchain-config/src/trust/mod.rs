@@ -125,6 +125,8 @@ pub enum What {
     Audit,
     /// `[redaction]`.
     Redaction,
+    /// `[rotation.targets]`.
+    Rotation,
 }
 
 impl TrustStore {
@@ -267,6 +269,7 @@ enum Key {
     OAuth2(Name),
     Audit,
     Redaction,
+    Rotation,
 }
 
 impl TrustVerdict {
@@ -343,6 +346,11 @@ impl TrustVerdict {
         self.find(&Key::Audit)
     }
 
+    /// Why no value may be rotated.
+    pub fn rotation(&self) -> Option<&Untrusted> {
+        self.find(&Key::Rotation)
+    }
+
     /// Why `[redaction]` may not be followed.
     pub fn redaction(&self) -> Option<&Untrusted> {
         self.find(&Key::Redaction)
@@ -358,6 +366,7 @@ impl What {
             Self::OAuth2(name) => Key::OAuth2(name.clone()),
             Self::Audit => Key::Audit,
             Self::Redaction => Key::Redaction,
+            Self::Rotation => Key::Rotation,
         }
     }
 
@@ -380,6 +389,7 @@ impl Untrusted {
             What::OAuth2(_) => "fetching this token needs your trust".to_owned(),
             What::Audit => "`[audit]` needs your trust".to_owned(),
             What::Redaction => "`[redaction]` needs your trust".to_owned(),
+            What::Rotation => "`[rotation.targets]` needs your trust".to_owned(),
         };
         let error = Error::new(
             Kind::Untrusted,

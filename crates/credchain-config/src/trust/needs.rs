@@ -8,6 +8,7 @@ use super::variables::is_loader_variable;
 use super::{Untrusted, What};
 use crate::loaded::Loaded;
 use crate::model::{CredentialSpec, ProviderSpec};
+use crate::tree::Table;
 
 /// How many entries of a directory of secrets are looked at before it counts as unsafe.
 const MAX_ENTRIES: usize = 10_000;
@@ -53,18 +54,23 @@ pub(super) fn all(loaded: &Loaded) -> Vec<Untrusted> {
             found.push(injected(loaded, "oauth2", &spec.name, spec.variable()));
         }
     }
-    let tables = [
-        ("audit", What::Audit, "it decides about the access log"),
-        ("redaction", What::Redaction, "it decides what is masked"),
+    let tables: [(&[&str], _, _); 3] = [
+        (&["audit"], What::Audit, "it decides about the access log"),
+        (&["redaction"], What::Redaction, "it decides what is masked"),
+        (
+            &["rotation", "targets"],
+            What::Rotation,
+            "it says where new values are sent, and which programs make them",
+        ),
     ];
-    for (key, what, why) in tables {
+    for (path, what, why) in tables {
         let mut layers = loaded
             .merged
             .layers()
             .iter()
             .filter(|layer| layer.of_project());
-        if layers.any(|layer| layer.table.contains_key(key)) {
-            let origin = loaded.merged.key_place(&[key]).origin();
+        if layers.any(|layer| contains(&layer.table, path)) {
+            let origin = loaded.merged.key_place(path).origin();
             found.push(Untrusted {
                 what,
                 origin,
@@ -74,6 +80,20 @@ pub(super) fn all(loaded: &Loaded) -> Vec<Untrusted> {
         }
     }
     found
+}
+
+fn contains(table: &Table, path: &[&str]) -> bool {
+    let Some((key, rest)) = path.split_first() else {
+        return true;
+    };
+    let entry = table.get(*key);
+    entry.is_some_and(|entry| {
+        rest.is_empty()
+            || entry
+                .node
+                .table()
+                .is_some_and(|inner| contains(inner, rest))
+    })
 }
 
 /// Whether the project's own files say anything about an entry; what only the user's files say

@@ -50,6 +50,7 @@ pub struct Store {
     pub provider: Arc<dyn Provider>,
     /// Where in it.
     pub place: Reference,
+    writer: Arc<dyn Provider>,
 }
 
 impl Store {
@@ -57,9 +58,21 @@ impl Store {
     pub fn new(link: LinkName, provider: Arc<dyn Provider>, place: Reference) -> Self {
         Self {
             link,
+            writer: Arc::clone(&provider),
             provider,
             place,
         }
+    }
+
+    /// The same, written through this provider: the one with everything that remembers values, so
+    /// that it learns of the new one.
+    pub fn written_through(mut self, writer: Arc<dyn Provider>) -> Self {
+        self.writer = writer;
+        self
+    }
+
+    pub(crate) fn writer(&self) -> &dyn Provider {
+        &*self.writer
     }
 }
 

@@ -144,5 +144,5 @@ pub(super) async fn write(
         None => Expect::Absent,
     };
     let options = SetOptions::expecting(expect);
-    store.provider.set(&store.place, value, &options, cx).await
+    store.writer().set(&store.place, value, &options, cx).await
 }

@@ -1,0 +1,159 @@
+//! Several rotations at once, and which of them it is time for.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use credchain_core::{Error, Kind, Name, Result};
+use credchain_rotation::{How, Observer, Progress, Rotation, Step};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::Credchain;
+
+/// How many rotations are under way at once.
+const AT_ONCE: usize = 8;
+
+/// What is to be done with rotations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verb {
+    /// Start, or go on.
+    Run(How),
+    /// Go on with what is under way.
+    Resume,
+    /// Undo what readers have not seen yet.
+    Abort,
+}
+
+/// Whether it is time to work on a rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Due {
+    /// The value is old enough.
+    Old,
+    /// One is under way, and goes on.
+    UnderWay,
+    /// Not before this moment.
+    Later(Option<SystemTime>),
+    /// Nobody knows how old the value is.
+    Unknown,
+}
+
+impl Credchain {
+    /// Works on several rotations at once; answers in the same order, and one that fails leaves
+    /// the others alone.
+    ///
+    /// Each new value is registered for redaction before anything is done with it, and what this
+    /// program remembers of an old one is dropped as soon as readers get the new one.
+    pub async fn rotate(
+        &self,
+        names: &[Name],
+        verb: Verb,
+        observer: Arc<dyn Observer>,
+    ) -> Vec<Result<Progress>> {
+        let turns = Arc::new(Semaphore::new(AT_ONCE));
+        let mut tasks = JoinSet::new();
+        for (number, name) in names.iter().enumerate() {
+            let rotation = self.rotation(name);
+            let observer = Informed {
+                credchain: self.clone(),
+                name: name.clone(),
+                next: Arc::clone(&observer),
+            };
+            let (turns, cx) = (Arc::clone(&turns), self.resolver().context());
+            tasks.spawn(async move {
+                let _turn = turns.acquire_owned().await;
+                let done = match rotation {
+                    Ok(rotation) => act(&rotation, verb, &observer, &cx).await,
+                    Err(error) => Err(error),
+                };
+                (number, done)
+            });
+        }
+        let mut all: Vec<_> = names.iter().map(|name| Err(lost(name))).collect();
+        while let Some(done) = tasks.join_next().await {
+            if let Ok((number, done)) = done {
+                all[number] = done;
+            }
+        }
+        all
+    }
+
+    /// Whether it is time to work on a credential's rotation at this moment.
+    ///
+    /// # Errors
+    /// As [`rotation`](Self::rotation), and whatever keeps the state from being read.
+    pub async fn due(&self, name: &Name, now: SystemTime) -> Result<Due> {
+        let rotation = self.rotation(name)?;
+        let look = rotation.look(&self.resolver().context()).await?;
+        if let Some(run) = look.run {
+            let later = run.until.into_iter().chain(run.not_before).max();
+            return Ok(match later.filter(|later| *later > now) {
+                Some(later) => Due::Later(Some(later)),
+                None => Due::UnderWay,
+            });
+        }
+        let Some(policy) = self.policy(name)? else {
+            return Ok(Due::Later(None));
+        };
+        let created = match look.created {
+            Some(created) => Some(created),
+            None => self.age(name, now).await?.and_then(|age| age.row.created),
+        };
+        let Some(created) = created else {
+            return Ok(Due::Unknown);
+        };
+        Ok(match policy.due(name.as_str(), created) {
+            Some(due) if due <= now => Due::Old,
+            due => Due::Later(due),
+        })
+    }
+}
+
+async fn act(
+    rotation: &Rotation,
+    verb: Verb,
+    observer: &dyn Observer,
+    cx: &credchain_core::Context,
+) -> Result<Progress> {
+    match verb {
+        Verb::Run(how) => rotation.run(how, observer, cx).await,
+        Verb::Resume => rotation.resume(observer, cx).await,
+        Verb::Abort => rotation.abort(observer, cx).await,
+    }
+}
+
+fn lost(name: &Name) -> Error {
+    Error::new(Kind::Internal, "its rotation was lost").for_credential(name)
+}
+
+/// What this program does about a rotation of its own, and then whoever else wants to know.
+struct Informed {
+    credchain: Credchain,
+    name: Name,
+    next: Arc<dyn Observer>,
+}
+
+impl Observer for Informed {
+    fn before(&self, step: &Step<'_>) -> Result<()> {
+        self.next.before(step)
+    }
+
+    fn after(&self, step: &Step<'_>, outcome: Result<(), &Error>) {
+        self.next.after(step, outcome);
+    }
+
+    fn value(&self, value: &credchain_core::Secret) {
+        #[cfg(feature = "redact")]
+        self.credchain.hide(&self.name, value);
+        self.next.value(value);
+    }
+
+    fn changed(&self, name: &Name) {
+        self.credchain.resolver().forget(name);
+        if let Err(error) = self.credchain.note_age(name, true) {
+            tracing::warn!("the age of `{name}` could not be noted: {error}");
+        }
+        self.next.changed(name);
+    }
+}
