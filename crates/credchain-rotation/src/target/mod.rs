@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`command`](Command) | programs of the user's own | |
 //! | `http` | an HTTP API, described in the configuration | `http` |
-//! | `postgres` | the roles of a PostgreSQL server | `postgres` |
+//! | `postgres` | the roles of a Postgres server | `postgres` |
 //!
 //! Each is built from the table `[rotation.targets.NAME]`, see [`build`].
 
@@ -231,11 +231,23 @@ mod tests {
             (json!({"verify": hook}), false),
             (json!({"verify": hook, "apply": hook, "issue": hook}), false),
             (json!({"verify": hook, "issue": hook}), false),
-            (json!({"verify": hook, "issue": hook, "issued": hook}), false),
-            (json!({"verify": hook, "apply": hook, "disable": hook}), false),
-            (json!({"verify": hook, "apply": hook, "enable": hook}), false),
+            (
+                json!({"verify": hook, "issue": hook, "issued": hook}),
+                false,
+            ),
+            (
+                json!({"verify": hook, "apply": hook, "disable": hook}),
+                false,
+            ),
+            (
+                json!({"verify": hook, "apply": hook, "enable": hook}),
+                false,
+            ),
             (json!({"verify": hook, "apply": hook}), true),
-            (json!({"verify": hook, "issue": hook, "issued": hook, "revoke": hook}), true),
+            (
+                json!({"verify": hook, "issue": hook, "issued": hook, "revoke": hook}),
+                true,
+            ),
         ] {
             let built = build("command", &Settings::from_json(settings.clone()), &setup());
             let kind = built.map(drop).map_err(|error| error.kind());
@@ -269,7 +281,13 @@ mod tests {
         ] {
             assert_eq!(moment(&value), at(1_767_323_045), "{value}");
         }
-        for value in [json!("soon"), json!(null), json!([]), json!(-1), json!(1e300)] {
+        for value in [
+            json!("soon"),
+            json!(null),
+            json!([]),
+            json!(-1),
+            json!(1e300),
+        ] {
             assert_eq!(moment(&value), None, "{value}");
         }
     }

@@ -481,7 +481,9 @@ mod tests {
                 id: Some(id),
                 tag: None,
             };
-            let found = fill(&strings(args), filling).err().map(|error| error.kind());
+            let found = fill(&strings(args), filling)
+                .err()
+                .map(|error| error.kind());
             assert_eq!(found, kind, "{args:?} {id:?}");
         }
     }

@@ -20,25 +20,17 @@ pub(super) fn issued_key(printed: &[u8]) -> Result<(String, Zeroizing<Vec<u8>>)>
         #[serde(borrow)]
         secret: Cow<'a, str>,
     }
-    let (id, secret) = match serde_json::from_slice::<Key<'_>>(printed) {
-        Ok(key) => {
-            let secret = match key.secret {
-                Cow::Borrowed(text) => Zeroizing::new(text.as_bytes().to_vec()),
-                Cow::Owned(text) => Zeroizing::new(text.into_bytes()),
-            };
-            (id_of(&key.id).unwrap_or_default(), secret)
-        }
-        Err(_) => {
-            let value = printed.strip_suffix(b"\n").unwrap_or(printed);
-            (String::new(), Zeroizing::new(value.to_vec()))
-        }
+    let (id, secret) = if let Ok(key) = serde_json::from_slice::<Key<'_>>(printed) {
+        let secret = Zeroizing::new(key.secret.into_owned().into_bytes());
+        (id_of(&key.id).unwrap_or_default(), secret)
+    } else {
+        let value = printed.strip_suffix(b"\n").unwrap_or(printed);
+        (String::new(), Zeroizing::new(value.to_vec()))
     };
     if secret.is_empty() {
-        return Err(
-            wrong("the program of `issue` printed no value").with_hint(
-                "it prints the value, or `{\"id\": \"…\", \"secret\": \"…\"}`, to its standard output",
-            ),
-        );
+        return Err(wrong("the program of `issue` printed no value").with_hint(
+            "it prints the value, or `{\"id\": \"…\", \"secret\": \"…\"}`, to its standard output",
+        ));
     }
     Ok((id, secret))
 }
@@ -47,7 +39,9 @@ pub(super) fn issued_key(printed: &[u8]) -> Result<(String, Zeroizing<Vec<u8>>)>
 pub(super) fn listed_keys(printed: &[u8]) -> Result<Vec<Issued>> {
     let lines = (1..).zip(printed.split(|byte| *byte == b'\n'));
     let lines = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
-    lines.map(|(number, line)| listed_key(number, line)).collect()
+    lines
+        .map(|(number, line)| listed_key(number, line))
+        .collect()
 }
 
 fn listed_key(number: usize, line: &[u8]) -> Result<Issued> {
@@ -56,8 +50,7 @@ fn listed_key(number: usize, line: &[u8]) -> Result<Issued> {
         Error::new(Kind::Misconfigured, message)
             .with_hint("`{\"id\": \"…\", \"created\": \"…\", \"enabled\": true, \"tag\": \"…\"}`")
     };
-    let line: Value =
-        serde_json::from_slice(line).map_err(|_| unreadable("is no JSON object"))?;
+    let line: Value = serde_json::from_slice(line).map_err(|_| unreadable("is no JSON object"))?;
     let id = line.get("id").and_then(id_of);
     let mut key = Issued::new(id.ok_or_else(|| unreadable("has no `id`"))?);
     let time = |name: &str| match line.get(name) {
@@ -71,7 +64,11 @@ fn listed_key(number: usize, line: &[u8]) -> Result<Issued> {
     key.enabled = match line.get("enabled") {
         None | Some(Value::Null) => true,
         Some(Value::Bool(enabled)) => *enabled,
-        Some(_) => return Err(unreadable("has an `enabled` that is neither true nor false")),
+        Some(_) => {
+            return Err(unreadable(
+                "has an `enabled` that is neither true nor false",
+            ));
+        }
     };
     key.tag = line.get("tag").and_then(Value::as_str).map(str::to_owned);
     Ok(key)
@@ -104,7 +101,8 @@ mod tests {
 
     #[test]
     fn a_list_has_one_object_a_line() {
-        let printed = br#"{"id": "a", "created": "2026-01-02T03:04:05Z", "enabled": false, "tag": "t"}
+        let printed =
+            br#"{"id": "a", "created": "2026-01-02T03:04:05Z", "enabled": false, "tag": "t"}
 
             {"id": 2}
         "#;

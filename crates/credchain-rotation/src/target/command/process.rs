@@ -127,7 +127,7 @@ async fn write(mut stdin: ChildStdin, input: &[u8]) {
 }
 
 async fn drain(mut pipe: impl AsyncRead + Unpin, anything: &mut bool) {
-    let mut chunk = Zeroizing::new([0_u8; 4096]);
+    let mut chunk = Zeroizing::new(vec![0_u8; 4096]);
     while let Ok(1..) = pipe.read(&mut chunk[..]).await {
         *anything = true;
     }
@@ -152,7 +152,7 @@ impl Default for Taken {
 impl Taken {
     /// Reads to the end, also what is too much: a program that cannot write does not end.
     async fn fill(&mut self, mut pipe: impl AsyncRead + Unpin) {
-        let mut chunk = Zeroizing::new([0_u8; 4096]);
+        let mut chunk = Zeroizing::new(vec![0_u8; 4096]);
         while let Ok(count @ 1..) = pipe.read(&mut chunk[..]).await {
             if self.bytes.len() + count > MAX_OUTPUT {
                 self.too_much = true;
