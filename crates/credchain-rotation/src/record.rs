@@ -11,6 +11,9 @@ use crate::form::base64_value;
 /// The form of the document. One of a newer version is left alone.
 pub(crate) const VERSION: u32 = 1;
 
+/// How far two clocks may be apart without contradicting each other.
+pub(crate) const CLOCK_SKEW: Duration = Duration::from_mins(5);
+
 /// How many rotations are remembered.
 const REMEMBERED: usize = 20;
 
@@ -246,20 +249,27 @@ pub struct Past {
 /// A moment, by every clock there is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stamp {
-    /// Seconds since 1970, by the wall clock.
-    pub(crate) wall: u64,
+    /// Milliseconds since 1970, by the wall clock.
+    pub(crate) wall_ms: u64,
     /// Which start of which machine, and milliseconds since.
     pub(crate) boot: Option<(String, u64)>,
 }
 
 impl Stamp {
     pub(crate) fn new(clock: &credchain_core::Clock) -> Self {
+        let since = clock.now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
-            wall: seconds(clock.now()),
+            wall_ms: millis(since),
             boot: clock
                 .since_boot()
                 .map(|(boot, passed)| (boot, millis(passed))),
         }
+    }
+
+    /// The same by the wall clock alone, to compare with other machines' clocks.
+    pub(crate) fn wall(&self) -> SystemTime {
+        let since = Duration::from_millis(self.wall_ms);
+        UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
     }
 
     /// How much time has passed since, by the clock that shows the least of it; nothing if a clock
@@ -267,10 +277,10 @@ impl Stamp {
     pub(crate) fn passed(&self, clock: &credchain_core::Clock) -> Option<Duration> {
         let now = Self::new(clock);
         // Others' clocks, and ours after a correction, may be a little behind.
-        if now.wall + 300 < self.wall {
+        if now.wall_ms + millis(CLOCK_SKEW) < self.wall_ms {
             return None;
         }
-        let wall = Duration::from_secs(now.wall.saturating_sub(self.wall));
+        let wall = Duration::from_millis(now.wall_ms.saturating_sub(self.wall_ms));
         Some(match (&self.boot, &now.boot) {
             (Some((then, from)), Some((boot, to))) if then == boot => {
                 wall.min(Duration::from_millis(to.saturating_sub(*from)))

@@ -8,11 +8,9 @@ use credchain_core::printable;
 
 use crate::Policy;
 use crate::policy::Thresholds;
+use crate::record::CLOCK_SKEW;
 
 const DAY: u64 = 86_400;
-
-/// How far ahead of ours another machine's clock may be.
-const CLOCK_SKEW: Duration = Duration::from_mins(5);
 
 /// How urgent it is to replace a credential. The order is that of the table: the most urgent
 /// first.

@@ -39,6 +39,7 @@ mod store;
 #[cfg(feature = "oauth2")]
 mod tokens;
 mod variables;
+mod watch;
 
 pub use credchain_config as config;
 pub use credchain_core::*;
@@ -64,3 +65,4 @@ pub use crate::providers::registry;
 #[cfg(feature = "rotation")]
 pub use crate::rotation::{Age, Due, Told, Verb};
 pub use crate::store::Written;
+pub use crate::watch::Watch;

@@ -12,6 +12,7 @@ use credchain_core::{Context, Error, Kind, Name, Registry, Resolution, Resolver,
 use crate::redaction::Hiding;
 #[cfg(feature = "oauth2")]
 use crate::tokens::Sources;
+use crate::watch::Changes;
 use crate::{assemble, providers};
 
 /// The credentials of one project, ready to be resolved. Cheap to clone.
@@ -21,6 +22,7 @@ pub struct Credchain {
     verdict: Arc<TrustVerdict>,
     registry: Arc<Registry>,
     resolver: Resolver,
+    pub(crate) changes: Changes,
     #[cfg(feature = "redact")]
     pub(crate) hiding: Hiding,
     #[cfg(feature = "oauth2")]
@@ -234,6 +236,7 @@ impl Opener {
             verdict: Arc::new(verdict),
             registry: Arc::new(registry),
             resolver: builder.build()?,
+            changes: Changes::default(),
             #[cfg(feature = "redact")]
             hiding,
             #[cfg(feature = "oauth2")]

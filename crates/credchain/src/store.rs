@@ -65,7 +65,7 @@ impl Credchain {
             .write(link, &place, value, options)
             .await
             .map_err(|error| error.for_credential(name))?;
-        self.resolver().forget(name);
+        self.forget(name);
         #[cfg(feature = "rotation")]
         if let Err(error) = self.note_age(name, version.1) {
             tracing::warn!("the age of `{name}` could not be noted: {error}");
@@ -96,11 +96,17 @@ impl Credchain {
             .delete(&place, &cx)
             .await
             .map_err(|error| error.for_credential(name).at(link.name().clone()))?;
-        self.resolver().forget(name);
+        self.forget(name);
         Ok(Address {
             link: link.name().clone(),
             reference: place,
         })
+    }
+
+    /// Drops what is remembered of a credential that was changed, and tells who watches it.
+    pub(crate) fn forget(&self, name: &Name) {
+        self.resolver().forget(name);
+        self.changes.announce();
     }
 
     /// Writes the value of one place at one link, reads it back, and tells its new version.

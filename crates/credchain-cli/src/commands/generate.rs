@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use base64::Engine as _;
+use credchain::rotate::Recipe;
 use credchain::{Expect, Kind, LinkName, Secret, SetOptions};
 use serde::Serialize;
 
@@ -20,7 +21,9 @@ const MAX: u32 = 1 << 20;
     resolve generate                              43 URL-safe characters from 32 random bytes\n  \
     resolve generate --set session_key            store it without showing it\n  \
     resolve generate --length 12 --alphabet digits\n  \
-    resolve generate --length 24 --alphabet 'abcdef!?'")]
+    resolve generate --length 24 --alphabet 'abcdef!?'\n  \
+    resolve generate --length 20 --must-contain lower,upper,digits,symbols\n  \
+    resolve generate --words 8                    a passphrase of 88 bits")]
 pub(crate) struct Args {
     /// Encode this many random bytes as URL-safe base64 without padding [default: 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX)))]
@@ -37,6 +40,14 @@ pub(crate) struct Args {
         default_value = "alphanumeric"
     )]
     alphabet: String,
+    /// With at least one of each of these sets: lower, upper, digits, symbols, or the characters
+    /// themselves
+    #[arg(long, value_name = "SET", requires = "length", value_delimiter = ',')]
+    must_contain: Vec<String>,
+    /// Draw this many words instead, of 11 bits each, for what a person has to type
+    #[arg(long, value_name = "N", conflicts_with_all = ["bytes", "length"],
+          value_parser = clap::value_parser!(u32).range(1..=1024))]
+    words: Option<u32>,
     /// Store it under this name instead of printing it
     #[arg(long, value_name = "NAME")]
     set: Option<String>,
@@ -104,22 +115,21 @@ fn hint_at_overwrite(failure: Failure) -> Failure {
 }
 
 fn make(args: &Args) -> Result<Secret, Failure> {
-    if let Some(length) = args.length {
-        let alphabet = match args.alphabet.as_str() {
-            "alphanumeric" => "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
-            "hex" => "0123456789abcdef",
-            "base64url" => "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
-            "digits" => "0123456789",
-            "symbols" => {
-                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#%&()*+,-./:;<=>?@[]^_{|}~"
-            }
-            own => own,
-        };
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        return credchain::random_text(length, alphabet)
-            .map_err(|error| Failure::usage(error.message().to_owned()));
+    let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    let usage = |error: credchain::Error| match error.kind() {
+        Kind::Invalid => Failure::usage(error.message().to_owned()),
+        _ => error.into(),
+    };
+    if let Some(words) = args.words {
+        return Ok(credchain::rotate::passphrase(number(words))?);
     }
-    let wanted = usize::try_from(args.bytes.unwrap_or(32)).unwrap_or(usize::MAX);
+    if let Some(length) = args.length {
+        let recipe = Recipe::new(number(length)).of(Recipe::alphabet(&args.alphabet));
+        let sets = args.must_contain.iter();
+        let recipe = sets.fold(recipe, |recipe, set| recipe.must_contain(Recipe::set(set)));
+        return recipe.make().map_err(usage);
+    }
+    let wanted = number(args.bytes.unwrap_or(32));
     let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(wanted));
     while bytes.len() < wanted {
         let more = credchain::random_bytes::<64>()?;

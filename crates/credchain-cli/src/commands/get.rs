@@ -67,7 +67,11 @@ fn resolve(asked: &str, credchain: &Credchain, app: &App) -> Result<Secret, Fail
         let address = asked.parse().map_err(|error: Error| malformed(&error))?;
         app.wait(resolver.resolve_address(&address))?
     } else if let Some((name, version)) = asked.split_once('@') {
-        let (name, version) = (App::name(name)?, Version::new(version));
+        let name = App::name(name)?;
+        if version == "previous" && credchain.rotatable().any(|one| *one == name) {
+            return Ok(app.wait(credchain.previous(&name))??);
+        }
+        let version = Version::new(version);
         let version = version.map_err(|error| malformed(&error))?;
         app.wait(resolver.resolve_version(&name, &version))?
     } else {

@@ -7,7 +7,7 @@ use credchain_core::{Error, Kind, Result, random_text};
 use super::Action;
 use super::work::{Came, Work};
 use crate::point::point;
-use crate::record::{State, Strategy, moment, seconds};
+use crate::record::{CLOCK_SKEW, State, Strategy, seconds};
 
 impl Work<'_> {
     pub(super) async fn start_overlap(&mut self) -> Result<Came> {
@@ -112,10 +112,12 @@ impl Work<'_> {
         let Some(theirs) = self.rotation.journal.time(self.cx).await else {
             return Ok(true);
         };
-        let over = moment(entered.wall).checked_add(wait);
+        let over = entered.wall().checked_add(wait);
         let ours = self.cx.clock().now();
         let ahead = seconds(ours).saturating_sub(seconds(theirs));
-        if over.is_some_and(|over| theirs + Duration::from_secs(1) < over) && ahead > 300 {
+        if over.is_some_and(|over| theirs + Duration::from_secs(1) < over)
+            && ahead > CLOCK_SKEW.as_secs()
+        {
             return suspect();
         }
         Ok(true)

@@ -291,7 +291,7 @@ impl Rotation {
             strategy: run.strategy,
             state: run.state,
             started: moment(run.started),
-            until: waits.and_then(|wait| moment(run.entered.wall).checked_add(wait)),
+            until: waits.and_then(|wait| run.entered.wall().checked_add(wait)),
             problem: run.problem.clone(),
             not_before: (run.not_before > 0).then(|| moment(run.not_before)),
         }

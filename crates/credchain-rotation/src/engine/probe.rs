@@ -6,6 +6,7 @@ use credchain_core::{Account, Context, Error, Kind, Result, Secret, Verdict, ran
 
 use super::Rotation;
 use super::work::Work;
+use crate::record::Strategy;
 
 /// How long a verdict is asked for again while a change spreads: at first, and at the most.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -76,7 +77,8 @@ impl Work<'_> {
 
     /// Tells a target that we have not spoken to yet what works now.
     pub(super) async fn prepare(&mut self, current: &Account, next: Option<&str>) -> Result<()> {
-        if !self.prepared {
+        // An issuer's limit is full while the new key stands beside the old one.
+        if !self.prepared && self.rotation.strategy != Strategy::Issue {
             self.rotation
                 .target()?
                 .preflight(current, next, self.cx)

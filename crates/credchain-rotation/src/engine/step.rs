@@ -1,19 +1,16 @@
 //! From a plan to a value that works.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use credchain_core::{Account, Error, Issued, Kind, Result, Verdict};
 
 use super::work::{Came, Work};
 use super::{Action, begin, probe};
 use crate::point::point;
-use crate::record::{Login, State, Strategy, moment};
+use crate::record::{CLOCK_SKEW, Login, State, Strategy, moment};
 
 /// How many values a target may refuse before it is taken at its word.
 const MOST_REFUSALS: u32 = 3;
-
-/// How much another machine's clock may differ from ours.
-const CLOCK_SKEW: Duration = Duration::from_mins(5);
 
 impl Work<'_> {
     /// A value of our own is kept before anybody accepts it, an issuer's as soon as it is known.

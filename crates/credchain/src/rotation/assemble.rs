@@ -100,7 +100,10 @@ impl Credchain {
     /// Where readers find the value: the links that the table names, else the one that is written.
     fn stores(&self, name: &Name, settings: &Settings) -> Result<Vec<Store>> {
         let links: Vec<LinkName> = match settings.texts("stores")? {
-            Some(links) => links.iter().map(|link| link_name(link)).collect::<Result<_>>()?,
+            Some(links) => links
+                .iter()
+                .map(|link| link_name(link))
+                .collect::<Result<_>>()?,
             None => vec![self.write_link(name, None)?.name().clone()],
         };
         let store = |link: LinkName| {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use credchain_core::{Error, Kind, Name, Result};
-use credchain_rotation::{How, Observer, Progress, Rotation, Step};
+use credchain_rotation::{How, Observer, Progress, Rotation, State, Step};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -79,6 +79,41 @@ impl Credchain {
         all
     }
 
+    /// The value before the current one, while a rotation lets it overlap: what `NAME@previous`
+    /// stands for. Where the deadline has passed it is not served any more, whether or not somebody
+    /// has come to finish the rotation.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if no value before it is valid; else as [`rotation`](Self::rotation).
+    pub async fn previous(&self, name: &Name) -> Result<credchain_core::Secret> {
+        let cx = self.resolver().context();
+        let look = self.rotation(name)?.look(&cx).await?;
+        let over = |run: &Progress| run.until.is_some_and(|until| until <= cx.clock().now());
+        let state = look
+            .run
+            .as_ref()
+            .filter(|run| !over(run))
+            .map(|run| run.state);
+        if let (Some(state), Some(values)) = (state, look.values) {
+            let overlaps = match state {
+                State::Promoted | State::Overlap => true,
+                // Readers may get the new value before it is noted that they do.
+                State::Verified => {
+                    let current = self.resolver().resolve(name).await.result?;
+                    !current.same_value(&values.old)
+                }
+                _ => false,
+            };
+            if overlaps {
+                #[cfg(feature = "redact")]
+                self.hide(name, &values.old);
+                return Ok(values.old);
+            }
+        }
+        let message = "no value before the current one is valid";
+        Err(Error::new(Kind::NotFound, message).for_credential(name))
+    }
+
     /// Whether it is time to work on a credential's rotation at this moment.
     ///
     /// # Errors
@@ -150,7 +185,7 @@ impl Observer for Informed {
     }
 
     fn changed(&self, name: &Name) {
-        self.credchain.resolver().forget(name);
+        self.credchain.forget(name);
         if let Err(error) = self.credchain.note_age(name, true) {
             tracing::warn!("the age of `{name}` could not be noted: {error}");
         }
