@@ -1,6 +1,7 @@
 //! Programs as a target of rotation: real ones, run by `sh`.
 
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

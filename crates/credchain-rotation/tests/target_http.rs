@@ -2,6 +2,7 @@
 //! as they should not.
 
 #![cfg(all(unix, feature = "http"))]
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! The roles of a real Postgres server as a target of rotation.
 
 #![cfg(all(unix, feature = "postgres"))]
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 #[path = "target_postgres/logged.rs"]
 mod logged;
@@ -488,6 +489,44 @@ async fn every_endpoint_is_asked_and_a_mixture_names_each() {
     let error = target.probe(&new, &cx()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Misconfigured);
     assert!(error.message().contains("asks for no password"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_with_a_file_is_asked_like_any_other_and_may_know_the_administrator() {
+    let server = Postgres::start();
+    let admin = administrator(&server, "CREATEROLE");
+    let account = role(&server, "app");
+    let directory = server
+        .sql("SHOW unix_socket_directories")
+        .replace('/', "%2F");
+    let url = format!("postgres://{directory}:{}/postgres", server.port());
+    let one = json!({"user": "app", "url": url, "admin_password": null});
+    let target = build(&with(settings(&server), one), &admin);
+    assert_eq!(verdict(&target, &account).await, Verdict::Accepted);
+    let error = target
+        .preflight(&account, Some("app"), &cx())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), Kind::Misconfigured);
+    assert!(
+        error.hint().unwrap().contains("admin_password"),
+        "{error:?}"
+    );
+
+    set_hba(
+        &server,
+        &["local all adm trust", "local all app scram-sha-256"],
+    );
+    let new = renewed(&account);
+    target
+        .preflight(&account, Some("app"), &cx())
+        .await
+        .unwrap();
+    target.apply(&new, &cx()).await.unwrap();
+    assert_eq!(verdict(&target, &new).await, Verdict::Accepted);
+    set_hba(&server, &["local all all trust"]);
+    let error = target.probe(&new, &cx()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Misconfigured);
 }
 
 #[tokio::test(flavor = "multi_thread")]

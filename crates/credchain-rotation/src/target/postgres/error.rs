@@ -91,6 +91,7 @@ impl Failure {
                 "25006" => {
                     "it is a standby, and nothing can be changed there (SQLSTATE 25006)".into()
                 }
+                "42501" => "that is not allowed (SQLSTATE 42501)".into(),
                 "53300" => "there are too many connections (SQLSTATE 53300)".into(),
                 code => format!("it answered with SQLSTATE {code}"),
             },
@@ -107,7 +108,7 @@ impl Failure {
         }
     }
 
-    fn hint(&self) -> Option<&str> {
+    pub(super) fn hint(&self) -> Option<&str> {
         Some(match self {
             Self::Asked(Asked::Password) => "`admin_password` names the credential with it",
             Self::Asked(Asked::Md5) => {

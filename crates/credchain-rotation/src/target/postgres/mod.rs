@@ -294,15 +294,12 @@ fn agreed(answers: &[(&Endpoint, Result<Verdict, Failure>)]) -> Result<Verdict> 
         }
     }
     let mut said = Vec::new();
-    let mut kind = None;
+    let mut first = None;
     for (endpoint, answer) in answers {
         if let Err(failure) = answer {
-            kind.get_or_insert(failure.kind());
-            said.push(format!(
-                "`{endpoint}`: {} ({})",
-                failure.message(),
-                failure.kind()
-            ));
+            first.get_or_insert(failure);
+            let (message, kind) = (failure.message(), failure.kind());
+            said.push(format!("`{endpoint}`: {message} ({kind})"));
         }
     }
     for (endpoint, answer) in answers {
@@ -313,9 +310,13 @@ fn agreed(answers: &[(&Endpoint, Result<Verdict, Failure>)]) -> Result<Verdict> 
         }
     }
     // A standby that is behind catches up.
-    let kind = kind.unwrap_or(Kind::Unavailable);
+    let kind = first.map_or(Kind::Unavailable, Failure::kind);
     let message = format!("the servers do not agree: {}", said.join("; "));
-    Err(Error::new(kind, message))
+    let error = Error::new(kind, message);
+    match first.and_then(Failure::hint) {
+        Some(hint) => Err(error.with_hint(hint.to_owned())),
+        None => Err(error),
+    }
 }
 
 /// A name as SQL takes it, whatever is in it. It holds no NUL: roles are checked for that.
