@@ -1,10 +1,10 @@
 //! Programs of the user's own, one for each thing that rotation asks of a target.
 
 mod environment;
+mod fill;
 mod output;
 mod process;
 
-use std::ffi::OsString;
 use std::fmt;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use credchain_core::{
 };
 use zeroize::Zeroizing;
 
+use self::fill::{Filling, fill};
 use self::process::{Finished, Launch, MAX_OUTPUT, Unfinished};
 use super::{Setup, wrong};
 
@@ -88,13 +89,6 @@ impl Action {
             Some(_) => Some(Kind::Misconfigured),
         }
     }
-}
-
-/// What stands in the place of `{id}` and `{tag}`.
-#[derive(Clone, Copy, Default)]
-struct Filling<'a> {
-    id: Option<&'a str>,
-    tag: Option<&'a str>,
 }
 
 impl Command {
@@ -291,15 +285,6 @@ impl Target for Command {
     }
 }
 
-impl<'a> Filling<'a> {
-    fn of(account: &'a Account) -> Self {
-        Self {
-            id: Some(&account.id),
-            tag: None,
-        }
-    }
-}
-
 impl fmt::Debug for Command {
     // Arguments and variables are left out: a user may have put a secret where it does not belong.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -308,60 +293,6 @@ impl fmt::Debug for Command {
             .field("hooks", &actions)
             .finish_non_exhaustive()
     }
-}
-
-/// Fills in arguments, each for itself and in one pass: nothing in an id makes another argument.
-fn fill(args: &[String], filling: Filling<'_>) -> Result<Vec<OsString>> {
-    let mut literal_only = false;
-    let mut filled = Vec::with_capacity(args.len());
-    for arg in args {
-        let text = substitute(arg, filling)?;
-        if !literal_only && text.starts_with('-') && !arg.starts_with('-') {
-            return Err(Error::new(
-                Kind::Invalid,
-                "an id that begins with `-` would be taken for an option",
-            )
-            .with_hint("put `--` before it in the hook's arguments, if the program knows that"));
-        }
-        literal_only |= arg == "--";
-        filled.push(text.into());
-    }
-    Ok(filled)
-}
-
-fn substitute(template: &str, filling: Filling<'_>) -> Result<String> {
-    let mut text = String::with_capacity(template.len());
-    let mut rest = template;
-    while let Some(open) = rest.find('{') {
-        let (before, after) = rest.split_at(open);
-        text.push_str(before);
-        let (value, length) = if after.starts_with("{id}") {
-            (Some(part(filling.id, "id")?), "{id}".len())
-        } else if after.starts_with("{tag}") {
-            (Some(part(filling.tag, "tag")?), "{tag}".len())
-        } else {
-            (None, 1)
-        };
-        let (placeholder, behind) = after.split_at(length);
-        text.push_str(value.unwrap_or(placeholder));
-        rest = behind;
-    }
-    text.push_str(rest);
-    Ok(text)
-}
-
-fn part<'a>(value: Option<&'a str>, name: &str) -> Result<&'a str> {
-    let value = value.filter(|value| !value.is_empty());
-    let value = value.ok_or_else(|| {
-        wrong(format!(
-            "a hook's arguments have `{{{name}}}`, and there is no {name} here"
-        ))
-    })?;
-    if value.chars().any(char::is_control) {
-        let message = format!("an {name} with a control character goes into no argument");
-        return Err(Error::new(Kind::Invalid, message));
-    }
-    Ok(value)
 }
 
 fn variables(settings: &Settings) -> Result<Vec<(String, String)>> {
@@ -425,10 +356,6 @@ fn failed(action: Action, kind: Kind, finished: &Finished) -> Error {
 mod tests {
     use super::*;
 
-    fn strings(args: &[&str]) -> Vec<String> {
-        args.iter().map(|arg| (*arg).to_owned()).collect()
-    }
-
     #[test]
     fn each_exit_code_has_its_kind() {
         use Action::{Apply, Issue, Verify};
@@ -447,44 +374,6 @@ mod tests {
             (Issue, Some(75), Some(Kind::Unavailable)),
         ] {
             assert_eq!(action.kind_of(exit), kind, "{action:?} {exit:?}");
-        }
-    }
-
-    #[test]
-    fn placeholders_are_filled_once_and_never_split() {
-        let filling = Filling {
-            id: Some("a {tag} b"),
-            tag: Some("t"),
-        };
-        let filled = fill(
-            &strings(&["--id={id}", "{id}", "{tag}", "{other}", "{", "}"]),
-            filling,
-        );
-        assert_eq!(
-            filled.unwrap(),
-            ["--id=a {tag} b", "a {tag} b", "t", "{other}", "{", "}"]
-        );
-    }
-
-    #[test]
-    fn an_id_is_no_option_and_has_no_control_characters() {
-        for (args, id, kind) in [
-            (&["{id}"][..], "-rf", Some(Kind::Invalid)),
-            (&["--", "{id}"], "-rf", None),
-            (&["{id}"], "a\nb", Some(Kind::Invalid)),
-            (&["{id}"], "a\0b", Some(Kind::Invalid)),
-            (&["{id}"], "", Some(Kind::Misconfigured)),
-            (&["{tag}"], "a", Some(Kind::Misconfigured)),
-            (&["x"], "", None),
-        ] {
-            let filling = Filling {
-                id: Some(id),
-                tag: None,
-            };
-            let found = fill(&strings(args), filling)
-                .err()
-                .map(|error| error.kind());
-            assert_eq!(found, kind, "{args:?} {id:?}");
         }
     }
 }

@@ -147,7 +147,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
             ready!(Pin::new(&mut gate.stream).poll_read(cx, &mut head))?;
             let count = head.filled().len();
             gate.read += count;
-            // A message of another type is not one that lets anybody in, and may be shorter.
+            // A message of another type may be shorter. The library takes none but a request at
+            // this place, so that nothing comes in behind one.
             let other = gate.read > 0 && gate.head[0] != b'R';
             if count == 0 || gate.read == HEAD || other {
                 gate.judge()?;

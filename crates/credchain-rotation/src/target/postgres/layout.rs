@@ -15,8 +15,10 @@ use super::error::Failure;
 use super::rights::{Role, unreadable};
 use super::{literal, quoted};
 
+/// Since release 16 a member may be kept from acting as the role: `SET FALSE`.
 const MEMBERSHIPS: &str = "
-    SELECT m.member, g.rolname::text, bool_or(m.admin_option)
+    SELECT m.member, g.rolname::text, bool_or(m.admin_option),
+           bool_or(coalesce((to_jsonb(m) ->> 'set_option')::bool, true))
     FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
     WHERE m.member = ANY($1) GROUP BY 1, 2";
 
@@ -47,14 +49,23 @@ const LISTS: [&str; 4] = [
 #[derive(Debug, Default)]
 struct Side {
     role: Role,
-    /// The roles it is a member of, and whether it may make others members.
-    memberships: BTreeMap<String, bool>,
+    /// The roles it is a member of.
+    memberships: BTreeMap<String, Membership>,
     /// By database, which is empty for all of them, and name.
     settings: BTreeMap<(String, String), String>,
     /// The databases in which it owns something; empty for what is in none.
     owns: BTreeSet<String>,
     /// Whether it has privileges of its own.
     granted: bool,
+}
+
+/// What a member may do.
+#[derive(Clone, Copy, Debug, Default)]
+struct Membership {
+    /// Make others members.
+    admin: bool,
+    /// Act as the role.
+    set: bool,
 }
 
 /// The role that is to own everything.
@@ -118,9 +129,13 @@ fn fill(
             .for_each(change);
     };
     for row in memberships {
-        let (role, admin): (String, bool) = (row.try_get(1)?, row.try_get(2)?);
+        let role: String = row.try_get(1)?;
+        let membership = Membership {
+            admin: row.try_get(2)?,
+            set: row.try_get(3)?,
+        };
         side(row.try_get(0)?, &mut |side| {
-            side.memberships.insert(role.clone(), admin);
+            side.memberships.insert(role.clone(), membership);
         });
     }
     for row in settings {
@@ -224,10 +239,13 @@ impl Findings {
         }
         for side in [a, b] {
             let member = &side.role.name;
-            if !side.memberships.contains_key(name) {
-                let statement = format!("GRANT {role} TO {}", quoted(member));
-                self.add(format!("`{member}` is no member of `{name}`"), statement);
-            }
+            let with = match side.memberships.get(name) {
+                Some(membership) if membership.set => continue,
+                Some(_) => " WITH SET TRUE",
+                None => "",
+            };
+            let statement = format!("GRANT {role} TO {}{with}", quoted(member));
+            self.add(format!("`{member}` cannot act as `{name}`"), statement);
         }
     }
 
@@ -260,15 +278,19 @@ impl Findings {
 
     fn memberships(&mut self, a: &Side, b: &Side, owner: &Owner) {
         for (has, lacks) in [(a, b), (b, a)] {
-            for (group, admin) in &has.memberships {
+            for (group, membership) in &has.memberships {
                 let other = lacks.memberships.get(group);
                 if *group == owner.name && other.is_none() {
                     continue;
                 }
-                if other.is_some_and(|other| other >= admin) {
+                if other.is_some_and(|other| other.admin >= membership.admin) {
                     continue;
                 }
-                let with = if *admin { " WITH ADMIN OPTION" } else { "" };
+                let with = if membership.admin {
+                    " WITH ADMIN OPTION"
+                } else {
+                    ""
+                };
                 let (one, other) = (&has.role.name, &lacks.role.name);
                 self.add(
                     format!("`{one}` is a member of `{group}` as `{other}` is not"),
@@ -381,11 +403,16 @@ fn setting(role: &str, (database, name): &(String, String), value: &str) -> Opti
 mod tests {
     use super::*;
 
+    const MEMBER: Membership = Membership {
+        admin: false,
+        set: true,
+    };
+
     fn side(oid: u32, name: &str) -> Side {
         let mut side = Side::default();
         side.role.oid = oid;
         side.role.name = name.into();
-        side.memberships.insert("own".into(), false);
+        side.memberships.insert("own".into(), MEMBER);
         side.settings
             .insert((String::new(), "role".into()), "own".into());
         side
@@ -413,7 +440,13 @@ mod tests {
         let setting = |database: &str, name: &str| (database.to_owned(), name.to_owned());
         let mut a = side(1, "a");
         let mut b = side(2, "b");
-        a.memberships.insert("r\"".into(), true);
+        a.memberships.insert(
+            "r\"".into(),
+            Membership {
+                admin: true,
+                ..MEMBER
+            },
+        );
         a.settings.insert(setting("d", "work_mem"), "1'MB".into());
         a.settings
             .insert(setting("", "search_path"), "\"$user\", x".into());
@@ -439,10 +472,10 @@ mod tests {
     fn a_layout_is_made_from_nothing() {
         let mut a = Side::default();
         a.role.name = "a".into();
-        a.memberships.insert("readers".into(), false);
+        a.memberships.insert("readers".into(), MEMBER);
         let mut b = Side::default();
         b.role.name = "b".into();
-        b.memberships.insert("readers".into(), false);
+        b.memberships.insert("readers".into(), MEMBER);
         let name = owner_of(&a, &b, "d");
         let owner = Owner {
             name,
@@ -459,6 +492,14 @@ mod tests {
                 "ALTER ROLE \"b\" SET role = \"a_owner\"",
             ]
         );
+    }
+
+    #[test]
+    fn a_member_that_may_not_act_as_the_owner_is_allowed_to() {
+        let mut a = side(1, "a");
+        a.memberships.insert("own".into(), Membership::default());
+        let statement = "GRANT \"own\" TO \"a\" WITH SET TRUE";
+        assert_eq!(repair(&a, &side(2, "b")), [statement]);
     }
 
     #[test]
