@@ -13,7 +13,8 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use credchain_core::{Account, Context, Kind, Secret, Target, Verdict};
+use credchain_core::{Account, Context, Kind, Memory, Provider as _, Secret, Target, Verdict};
+use credchain_rotation::{Form, How, Journal, Quiet, Rotation, Store, Strategy};
 use credchain_tests::faults::{Behaviour, Proxy};
 use credchain_tests::servers::{Postgres, fresh_secret};
 use serde_json::json;
@@ -575,6 +576,109 @@ async fn over_tls_the_certificate_counts_and_so_does_what_is_asked_inside() {
     set_hba(&server, &["hostssl all all all trust"]);
     let error = target.probe(&new, &cx()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Misconfigured);
+}
+
+/// A rotation of what a store holds, without any waiting.
+struct Rotated {
+    store: Arc<Memory>,
+    journal: Arc<Memory>,
+    directory: tempfile::TempDir,
+    form: Form,
+}
+
+impl Rotated {
+    fn new(account: &Account, form: Form) -> Self {
+        let value = match &form {
+            Form::Json { .. } => {
+                let password = account.secret.expose_text().unwrap();
+                json!({"user": account.id, "password": password}).to_string()
+            }
+            _ => account.secret.expose_text().unwrap().to_owned(),
+        };
+        Self {
+            store: Arc::new(Memory::new().with("db", value.as_bytes())),
+            journal: Arc::new(Memory::new()),
+            directory: tempfile::tempdir().unwrap(),
+            form,
+        }
+    }
+
+    /// Rotates once, from beginning to end.
+    async fn run(&self, target: &Arc<dyn Target>, strategy: Strategy, accounts: &[&str]) {
+        let place: credchain_core::Reference = "db".parse().unwrap();
+        let store = Store::new("memory".parse().unwrap(), self.store.clone(), place);
+        let journal = Journal::beside(
+            self.journal.clone(),
+            "state".parse().unwrap(),
+            self.directory.path().join("locks"),
+        );
+        let accounts = accounts.iter().map(|name| (*name).to_owned()).collect();
+        let rotation = Rotation::new("db".parse().unwrap(), strategy, vec![store], journal)
+            .with_target(target.clone())
+            .with_accounts(accounts)
+            .with_form(self.form.clone())
+            .with_overlap(Duration::ZERO)
+            .with_soak(Duration::ZERO);
+        let progress = rotation.run(How::Planned, &Quiet, &cx()).await.unwrap();
+        assert!(progress.is_complete());
+    }
+
+    /// What readers get.
+    async fn login(&self, known: &str) -> Account {
+        let place = "db".parse().unwrap();
+        let value = self.store.get(&place, &cx()).await.unwrap();
+        self.form.read(&value, Some(known)).unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_swap_is_done_by_the_account_itself_although_the_reply_is_lost() {
+    let server = Postgres::start();
+    let old = role(&server, "app");
+    let relay = Relay::start(address(&server), Lose::Reply("ALTER ROLE"));
+    let alone = with(
+        with(settings(&server), at_port(relay.port())),
+        json!({"user": "app", "admin": null, "admin_password": null}),
+    );
+    let nobody = Administrator {
+        password: String::new(),
+    };
+    let rotated = Rotated::new(&old, Form::Secret);
+    for _ in 0..2 {
+        let before = rotated.login("app").await;
+        let target = build(&alone, &nobody);
+        rotated.run(&target, Strategy::Swap, &["app"]).await;
+        let after = rotated.login("app").await;
+        assert_eq!(verdict(&target, &after).await, Verdict::Accepted);
+        assert_eq!(verdict(&target, &before).await, Verdict::Refused);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_accounts_take_whole_turns() {
+    let server = Postgres::start();
+    let admin = administrator(&server, "CREATEROLE");
+    let (a, _) = (role(&server, "a"), role(&server, "b"));
+    server.sql(
+        "CREATE ROLE own NOLOGIN; GRANT own TO a, b;
+         ALTER ROLE a SET role = own; ALTER ROLE b SET role = own",
+    );
+    let form = Form::Json {
+        account: "user".into(),
+        secret: "password".into(),
+    };
+    let rotated = Rotated::new(&a, form);
+    let turns = with(settings(&server), json!({"users": ["a", "b"]}));
+    for expected in ["b", "a", "b"] {
+        let before = rotated.login("").await;
+        let target = build(&turns, &admin);
+        rotated.run(&target, Strategy::Alternate, &["a", "b"]).await;
+        let after = rotated.login("").await;
+        assert_eq!(after.id, expected);
+        assert_eq!(verdict(&target, &after).await, Verdict::Accepted);
+        assert_eq!(verdict(&target, &before).await, Verdict::Refused);
+        assert_eq!(verifier(&server, &before.id), "");
+    }
 }
 
 /// Gives the server a certificate for a host, and tells the settings that make it use that.
