@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use credchain_config::{OAuth2Spec, Project, ReuseSpec, TokenPlace};
 use credchain_core::{
-    Capabilities, Context, CredentialSource, Error, Kind, LinkName, Name, Naming, Provider,
+    Capabilities, Context, CredentialSource, Error, Kind, Name, Naming, Provider,
     Reference, Result, Secret, async_trait,
 };
 use credchain_oauth2::{

@@ -20,7 +20,7 @@ pub use self::moto::Moto;
 pub use self::oidc::{Granted, OidcProvider};
 pub use self::openbao::OpenBao;
 pub use self::orders::Orders;
-pub use self::postgres::Postgres;
+pub use self::postgres::{Held, Postgres};
 pub use self::secret_service::SecretService;
 pub use self::smtp::{Smtp, python};
 

@@ -1,8 +1,9 @@
 //! Postgres, as Debian packages it.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -98,21 +99,46 @@ impl Postgres {
         self.sql_in("postgres", sql)
     }
 
+    /// Runs SQL as the superuser in a transaction that stays open.
+    ///
+    /// # Panics
+    /// If the SQL fails.
+    #[track_caller]
+    pub fn hold(&self, sql: &str) -> Held {
+        let mut psql = self.psql("postgres");
+        let psql = psql.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut psql = psql.spawn().expect("psql can be started");
+        let script = format!("BEGIN;\n{sql};\nSELECT 'held';\n");
+        let stdin = psql.stdin.as_mut().expect("it was asked for");
+        stdin.write_all(script.as_bytes()).expect("psql listens");
+        let output = psql.stdout.take().expect("it was asked for");
+        let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line == "held"), "SQL failed: {sql}");
+        Held(psql)
+    }
+
+    fn psql(&self, database: &str) -> Command {
+        let mut psql = Command::new(self.bin.join("psql"));
+        psql.args([
+            "-XAtq",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+            self.host(),
+            "-U",
+            self.user(),
+        ])
+        .args(["-p", &self.port.to_string(), "-d", database])
+        .env("PGPASSWORD", &self.password);
+        psql
+    }
+
     /// Like [`Postgres::sql`] in another database.
     #[track_caller]
     pub fn sql_in(&self, database: &str, sql: &str) -> String {
-        let output = Command::new(self.bin.join("psql"))
-            .args([
-                "-XAtq",
-                "-v",
-                "ON_ERROR_STOP=1",
-                "-h",
-                self.host(),
-                "-U",
-                self.user(),
-            ])
-            .args(["-p", &self.port.to_string(), "-d", database, "-c", sql])
-            .env("PGPASSWORD", &self.password)
+        let output = self
+            .psql(database)
+            .args(["-c", sql])
             .output()
             .expect("psql can be started");
         let stderr = String::from_utf8_lossy(&output.stderr);
@@ -120,6 +146,18 @@ impl Postgres {
         String::from_utf8_lossy(&output.stdout)
             .trim_end()
             .to_owned()
+    }
+}
+
+/// A transaction that is left open: what it has locked stays locked until it is dropped, and then
+/// nothing of it has happened.
+#[derive(Debug)]
+pub struct Held(Child);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
     }
 }
 

@@ -12,6 +12,10 @@ use crate::record::{Login, State, Strategy};
 impl Work<'_> {
     pub(super) async fn abort(mut self) -> Result<Progress> {
         let came = self.try_abort().await;
+        // That it cannot be undone is no failure of what is under way.
+        if let (Err(error), Ok(State::Aborting)) = (&came, self.run_ref().map(|run| run.state)) {
+            self.note_failure(error);
+        }
         self.end(came).await
     }
 

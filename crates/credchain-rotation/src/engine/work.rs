@@ -62,6 +62,9 @@ impl<'a> Work<'a> {
     /// Goes as far as it goes, and gives the right back.
     pub(super) async fn run(mut self, may_start: bool) -> Result<Progress> {
         let came = self.go(may_start).await;
+        if let Err(error) = &came {
+            self.note_failure(error);
+        }
         self.end(came).await
     }
 
@@ -90,17 +93,21 @@ impl<'a> Work<'a> {
         ))
     }
 
-    /// Notes a failure for those who try again, and gives the right back.
-    pub(super) async fn end(mut self, came: Result<Progress>) -> Result<Progress> {
-        let name = &self.rotation.name;
-        let came = came.map_err(|error| error.for_credential(name));
-        if let (Err(error), Some(run)) = (&came, &mut self.lease.document.run) {
+    /// Notes a failure, for those who would try again by themselves.
+    pub(super) fn note_failure(&mut self, error: &Error) {
+        let now = self.cx.clock().now();
+        if let Some(run) = &mut self.lease.document.run {
             run.problem = Some(error.kind().as_str().to_owned());
             let backoff = FIRST_BACKOFF * 2_u32.saturating_pow(run.failures.min(12));
             run.failures = run.failures.saturating_add(1);
-            let wait = backoff.min(LONGEST_BACKOFF);
-            run.not_before = seconds(self.cx.clock().now() + wait);
+            run.not_before = seconds(now + backoff.min(LONGEST_BACKOFF));
         }
+    }
+
+    /// Gives the right back.
+    pub(super) async fn end(self, came: Result<Progress>) -> Result<Progress> {
+        let name = &self.rotation.name;
+        let came = came.map_err(|error| error.for_credential(name));
         let released = self.lease.release(self.cx).await;
         match (came, released) {
             // What was done is done, and whoever comes next sees that we are gone.
