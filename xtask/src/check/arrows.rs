@@ -89,6 +89,9 @@ mod tests {
         assert!(!allows("credchain-redact", "credchain-core", false));
         assert!(allows("credchain-scan", "credchain-redact", false));
         assert!(!allows("credchain-scan", "credchain-core", false));
+        assert!(allows("credchain-audit", "credchain-core", false));
+        assert!(!allows("credchain-audit", "credchain-rotation", false));
+        assert!(allows("credchain", "credchain-audit", false));
     }
 
     #[test]
