@@ -1,5 +1,6 @@
 //! Connections: one for each login, bounded in time.
 
+use std::future::poll_fn;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -161,13 +162,14 @@ where
     T: TlsConnect<S>,
     T::Stream: Send + 'static,
 {
-    let (client, connection) = config
+    let (client, mut connection) = config
         .connect_raw(stream, tls)
         .await
         .map_err(|error| Failure::of_login(&error, encrypts, seen))?;
     let driver = tokio::spawn(async move {
-        // Whoever waits for an answer is told by the client.
-        let _ = connection.await;
+        // SECURITY: as a future it would write the server's notices into the log. Whoever waits
+        // for an answer is told by the client.
+        while let Some(Ok(_)) = poll_fn(|task| connection.poll_message(task)).await {}
     });
     Ok(Session {
         client: Some(client),
