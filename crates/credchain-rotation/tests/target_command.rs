@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,8 +81,9 @@ fn cx() -> Context {
 }
 
 /// Whether a process is there and not just waited for.
+#[cfg(target_os = "linux")]
 fn is_alive(id: &str) -> bool {
-    let status = std::fs::read_to_string(Path::new("/proc").join(id).join("status"));
+    let status = std::fs::read_to_string(std::path::Path::new("/proc").join(id).join("status"));
     status.is_ok_and(|status| !status.contains("State:\tZ"))
 }
 
@@ -195,6 +195,7 @@ async fn a_program_that_says_it_is_done_and_did_nothing_is_found_out_by_verify()
     assert!(error.message().contains("no value"), "{error}");
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_program_that_hangs_is_ended_with_all_that_it_started() {
     let hook = Hook::new("sleep 600 & echo $! $$ >ids.part; mv ids.part ids; wait");
@@ -209,6 +210,7 @@ async fn a_program_that_hangs_is_ended_with_all_that_it_started() {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn whoever_stops_waiting_ends_the_program() {
     let hook = Hook::new("echo $$ >ids.part; mv ids.part ids; exec sleep 600");
@@ -279,6 +281,7 @@ async fn a_large_value_that_nobody_reads_is_no_failure() {
     assert_eq!(hook.read("count").trim(), "1048576");
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn what_a_program_leaves_behind_does_not_hold_us_up() {
     let hook = Hook::new("setsid sleep 600 & echo $! >id; echo value; exit 0");
