@@ -10,9 +10,9 @@ use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcom
 #[cfg(feature = "oauth2")]
 use crate::commands::token;
 use crate::commands::{
-    check, completions, config, copy, delete, doctor, edit, exec, explain, export, generate, get,
-    import, init, inject, list, login, man, providers, recipients, redact, rotation, scan, set,
-    trust,
+    audit, check, completions, config, copy, delete, doctor, edit, exec, explain, export, generate,
+    get, import, init, inject, list, login, man, providers, recipients, redact, rotation, scan,
+    set, trust,
 };
 use crate::failure::Failure;
 use crate::output::Output;
@@ -132,6 +132,8 @@ pub(crate) enum Command {
     Token(token::Args),
     /// See how old credentials are, and replace their values
     Rotation(rotation::Args),
+    /// Show the access log, or check that nobody changed it
+    Audit(audit::Args),
     /// Log in to a provider, or for a token, whose settings leave that to you
     Login(login::Args),
     /// End a login

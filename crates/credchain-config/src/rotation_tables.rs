@@ -181,7 +181,7 @@ pub(crate) const TARGETS: &[(&str, &[Setting])] = &[
             .or("false"),
             Setting::new(
                 "iterations",
-                Shape::Integer { min: 4096, max: 10_000_000 },
+                Shape::Integer { min: 4096, max: 100_000 },
                 "The iterations of the SCRAM verifier.",
             )
             .or("4096"),
@@ -312,9 +312,8 @@ const REQUEST: &[Setting] = &[
     Setting::new(
         "method",
         Shape::Choice(&["GET", "POST", "PUT", "PATCH", "DELETE"]),
-        "The method.",
-    )
-    .or("\"GET\""),
+        "The method. Default: GET for `verify` and `issued`, DELETE for `revoke`, else POST.",
+    ),
     Setting::new(
         "path",
         Shape::Text,
@@ -324,7 +323,7 @@ const REQUEST: &[Setting] = &[
     Setting::new(
         "headers",
         Shape::Map(&Shape::Text),
-        "Headers; `{secret}`, `{admin}`, `{id}` and `{tag}` are filled in.",
+        "Headers; `{secret}`, `{basic}` (id and secret for HTTP's Basic), `{admin}`, `{id}` and `{tag}` are filled in.",
     ),
     Setting::new(
         "body",

@@ -22,6 +22,8 @@
 //! tokens, `oauth2-middleware` also what puts them into requests of `reqwest`.
 
 mod assemble;
+#[cfg(feature = "audit")]
+mod audit;
 mod credentials;
 mod declared;
 #[cfg(feature = "age")]
@@ -41,6 +43,8 @@ mod tokens;
 mod variables;
 mod watch;
 
+#[cfg(feature = "audit")]
+pub use credchain_audit as audit_log;
 pub use credchain_config as config;
 pub use credchain_core::*;
 #[cfg(feature = "derive")]

@@ -8,6 +8,8 @@ use std::time::Duration;
 use credchain_config::{Diagnostics, Discovery, Loaded, Project, TrustStore, TrustVerdict};
 use credchain_core::{Context, Error, Kind, Name, Registry, Resolution, Resolver, Result, Secret};
 
+#[cfg(feature = "audit")]
+use crate::audit::Auditing;
 #[cfg(feature = "redact")]
 use crate::redaction::Hiding;
 #[cfg(feature = "oauth2")]
@@ -23,6 +25,8 @@ pub struct Credchain {
     registry: Arc<Registry>,
     resolver: Resolver,
     pub(crate) changes: Changes,
+    #[cfg(feature = "audit")]
+    pub(crate) auditing: Auditing,
     #[cfg(feature = "redact")]
     pub(crate) hiding: Hiding,
     #[cfg(feature = "oauth2")]
@@ -229,6 +233,9 @@ impl Opener {
         #[cfg(not(feature = "rotation"))]
         drop(keepers);
         let loaded = Arc::new(loaded);
+        #[cfg(feature = "audit")]
+        let (auditing, builder) =
+            Auditing::listening(&loaded, &verdict, &self.context, self.one_shot, builder);
         #[cfg(feature = "redact")]
         let (hiding, builder) = Hiding::listening(&loaded, builder);
         Ok(Credchain {
@@ -237,6 +244,8 @@ impl Opener {
             registry: Arc::new(registry),
             resolver: builder.build()?,
             changes: Changes::default(),
+            #[cfg(feature = "audit")]
+            auditing,
             #[cfg(feature = "redact")]
             hiding,
             #[cfg(feature = "oauth2")]

@@ -6,6 +6,8 @@ use credchain_core::{
 };
 
 use crate::Credchain;
+#[cfg(feature = "audit")]
+use crate::audit_log::Action;
 
 /// What a write did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,10 +94,11 @@ impl Credchain {
         let link = self.write_link(name, from)?;
         let place = self.resolver().place(name, link)?;
         let cx = self.resolver().context();
-        link.provider()
-            .delete(&place, &cx)
-            .await
-            .map_err(|error| error.for_credential(name).at(link.name().clone()))?;
+        let delete = link.provider().delete(&place, &cx);
+        #[cfg(feature = "audit")]
+        let delete = self.audited(Action::Delete, link.name(), &place, None, delete);
+        let deleted = delete.await;
+        deleted.map_err(|error| error.for_credential(name).at(link.name().clone()))?;
         self.forget(name);
         Ok(Address {
             link: link.name().clone(),
@@ -132,8 +135,16 @@ impl Credchain {
     pub async fn delete_at(&self, address: &Address) -> Result<()> {
         let link = self.link(&address.link)?;
         let cx = self.resolver().context();
-        let deleted = link.provider().delete(&address.reference, &cx).await;
-        deleted.map_err(|error| error.at(address.link.clone()))
+        let delete = link.provider().delete(&address.reference, &cx);
+        #[cfg(feature = "audit")]
+        let delete = self.audited(
+            Action::Delete,
+            link.name(),
+            &address.reference,
+            None,
+            delete,
+        );
+        delete.await.map_err(|error| error.at(address.link.clone()))
     }
 
     /// Whether a link can be written.
@@ -175,11 +186,10 @@ impl Credchain {
     ) -> Result<(Version, bool)> {
         let cx: Context = self.resolver().context();
         let at_link = |error: Error| error.at(link.name().clone());
-        let version = link
-            .provider()
-            .set(place, value, options, &cx)
-            .await
-            .map_err(at_link)?;
+        let set = link.provider().set(place, value, options, &cx);
+        #[cfg(feature = "audit")]
+        let set = self.audited(Action::Set, link.name(), place, Some(value), set);
+        let version = set.await.map_err(at_link)?;
         let back = link.provider().get(place, &cx).await.map_err(at_link)?;
         if back.same_value(value) {
             return Ok((version, back.meta().created.is_some()));

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use credchain_config::{OAuth2Spec, Project, ReuseSpec, TokenPlace};
 use credchain_core::{
-    Capabilities, Context, CredentialSource, Error, Kind, Name, Naming, Provider,
-    Reference, Result, Secret, async_trait,
+    Capabilities, Context, CredentialSource, Error, Kind, Name, Naming, Provider, Reference,
+    Result, Secret, async_trait,
 };
 use credchain_oauth2::{
     Authentication, Client, Endpoints, Grant, Reuse, Sealing, Signing, Store, TokenSource,

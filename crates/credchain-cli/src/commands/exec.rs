@@ -1,8 +1,10 @@
 //! `resolve exec -- CMD…`
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
+use credchain::audit_log::Action;
 use credchain::redact::{Options, Redactor};
 use credchain::{Credchain, Name, Secret};
 
@@ -59,6 +61,8 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
     let when = if args.no_mask { When::Never } else { args.mask };
     let (credchain, declared) = app.open_declared()?;
     let names = injected(&args.only, &declared, &credchain)?;
+    let program = Path::new(&args.command[0]).file_name().unwrap_or_default();
+    credchain.audit_reason(&program.to_string_lossy());
     // Asked for before anything is resolved: it hides what is resolved from now on.
     let redactor = match when {
         When::Never => None,
@@ -69,11 +73,21 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
         hide_environment(&credchain, &declared, app);
         mask(redactor, when, &credchain, &injection, app)
     });
+    record(&credchain);
     let program = Program {
         environment: &injection.environment(&app.env(), args.clean_env, &credchain),
         command: &args.command,
     };
     child::launch(&program, mask.as_ref(), injection.beside(credchain)?)
+}
+
+/// A program is not kept from running because the log cannot be written; this process may be
+/// replaced by it, so what was noted is written now.
+fn record(credchain: &Credchain) {
+    credchain.audit_note(Action::Exec, None);
+    if let Err(error) = credchain.audit_flush() {
+        tracing::warn!("the access log could not be written: {}", error.message());
+    }
 }
 
 fn mask(

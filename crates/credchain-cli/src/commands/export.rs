@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum as _;
-use credchain::{Error, Kind, Name};
+use credchain::audit_log::{Action, Destination};
+use credchain::{Credchain, Error, Kind, Name};
 
 use crate::app::App;
 use crate::export::{Format, Variable, write_github};
@@ -73,7 +74,7 @@ pub(crate) fn fail_early(arguments: &[OsString], code: u8) {
 }
 
 fn plain(args: &Args, app: &App) -> Result<(), Failure> {
-    let variables = variables(args, app)?;
+    let (credchain, variables) = variables(args, app)?;
     let set = |name: &String| app.env().get(name).is_some();
     let files = variables
         .iter()
@@ -83,7 +84,9 @@ fn plain(args: &Args, app: &App) -> Result<(), Failure> {
         .collect();
     let mut text = args.format.unset(&detours).into_bytes();
     text.extend_from_slice(&args.format.write(&variables)?);
-    app.output().data(&text)
+    let done = app.output().data(&text);
+    record(&credchain, &done);
+    done
 }
 
 fn github(args: &Args, app: &App) -> Result<(), Failure> {
@@ -93,11 +96,20 @@ fn github(args: &Args, app: &App) -> Result<(), Failure> {
             "`--format github` is for a step of a GitHub Actions job",
         ));
     };
-    write_github(&variables(args, app)?, &file, std::io::stdout().lock())?;
-    Ok(())
+    let (credchain, variables) = variables(args, app)?;
+    let done = write_github(&variables, &file, std::io::stdout().lock());
+    record(&credchain, &done);
+    Ok(done?)
 }
 
-fn variables(args: &Args, app: &App) -> Result<Vec<Variable>, Failure> {
+/// Notes how it ended what was recorded before it began.
+fn record<T, E>(credchain: &Credchain, done: &Result<T, E>) {
+    let failed = || Err(Error::new(Kind::Internal, "it could not be written"));
+    let done = done.as_ref().map_or_else(|_| failed(), |_| Ok(()));
+    credchain.audit_after(Action::Export, None, None, &done);
+}
+
+fn variables(args: &Args, app: &App) -> Result<(Credchain, Vec<Variable>), Failure> {
     let (credchain, names) = app.open_injected(&args.only)?;
     let mut failed: Vec<Error> = credchain.refused_injections(&names);
     let mut variables = Vec::with_capacity(names.len());
@@ -117,7 +129,9 @@ fn variables(args: &Args, app: &App) -> Result<Vec<Variable>, Failure> {
         }
     }
     if failed.is_empty() {
-        Ok(variables)
+        // What cannot be recorded is not printed.
+        credchain.audit_before(Action::Export, Destination::Output)?;
+        Ok((credchain, variables))
     } else {
         Err(Failure::Credentials(sorted(failed)))
     }

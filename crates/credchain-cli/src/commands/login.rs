@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
+use credchain::audit_log::Action;
 use credchain::{Address, Credchain, Interactive, Kept, Link, LinkName, Secret};
 use serde::Serialize;
 
@@ -62,7 +63,9 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
     let answer = answer(&login.question(), app)?;
     let cx = credchain.resolver().context();
     let done = app.wait(login.log_in(&answer, &cx))?;
-    let done = done.map_err(|error| error.at(link.name().clone()))?;
+    let done = done.map_err(|error| error.at(link.name().clone()));
+    credchain.audit_after(Action::Login, Some(link.name()), None, &done);
+    let done = done?;
     let kept = keep(&done.kept, &credchain, app)?;
     let identity = IdentityRow::new(done.identity, &cx);
     let output = app.output();
@@ -89,7 +92,9 @@ pub(crate) fn log_out(args: &LogoutArgs, app: &App) -> Result<ExitCode, Failure>
     let (link, login) = interactive(&credchain, &args.name)?;
     let cx = credchain.resolver().context();
     let kept = app.wait(login.log_out(&cx))?;
-    let kept = kept.map_err(|error| error.at(link.name().clone()))?;
+    let kept = kept.map_err(|error| error.at(link.name().clone()));
+    credchain.audit_after(Action::Logout, Some(link.name()), None, &kept);
+    let kept = kept?;
     let place = match &kept {
         Kept::Credential(name, _) => {
             let target = Target::Named(name.clone());

@@ -1,5 +1,6 @@
 //! One file for each command: its arguments, and `run`.
 
+pub(crate) mod audit;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -48,6 +49,7 @@ pub(crate) fn run(command: Command, app: &App) -> Result<ExitCode, Failure> {
         Command::Import(args) => import::run(&args, app),
         #[cfg(feature = "oauth2")]
         Command::Token(args) => token::run(&args, app),
+        Command::Audit(args) => audit::run(&args, app),
         Command::Rotation(args) => rotation::run(&args, app),
         Command::Login(args) => login::run(&args, app),
         Command::Logout(args) => login::log_out(&args, app),

@@ -5,6 +5,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use credchain::audit_log::Action;
 use credchain::oauth2::{LoggedOut, Show, Step, TokenSource};
 use credchain::{Context, Credchain, Error, Kind, Name};
 use serde::Serialize;
@@ -45,7 +46,11 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
     let source = source(&credchain, &args.name)?;
     let token = match source.kept(&cx) {
         Some(token) => token,
-        None => app.wait(source.token(&cx))??,
+        None => {
+            let token = app.wait(source.token(&cx))?;
+            credchain.audit_after(Action::TokenAcquire, None, Some(&args.name), &token);
+            token?
+        }
     };
     let output = app.output();
     if output.is_json() {
@@ -111,6 +116,7 @@ pub(crate) fn log_in(credchain: &Credchain, name: &Name, app: &App) -> Result<Ex
     let browser = app.interactive() && app.env().text("SSH_CONNECTION").is_none();
     // It takes as long as it takes: nothing is to be drawn over what the person has to do.
     let token = credchain::block_on(source.log_in(Arc::new(Shown { browser }), &cx))?;
+    credchain.audit_after(Action::Login, None, Some(name), &token);
     let token = token.map_err(|error| match error.kind() {
         Kind::Unsupported => error.with_hint(format!(
             "nobody logs in for `{name}`; `grant = \"device_code\"` or `\"authorization_code\"` leaves \
@@ -137,6 +143,7 @@ pub(crate) fn log_out(credchain: &Credchain, name: &Name, app: &App) -> Result<E
     let cx = credchain.resolver().context();
     let source = source(credchain, name)?;
     let done = app.wait(source.log_out(&cx))?;
+    credchain.audit_after(Action::Logout, None, Some(name), &done);
     let done = done.map_err(|error| match error.kind() {
         Kind::NotFound => {
             Error::new(Kind::NotFound, "no token and no login is kept").for_credential(name)

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use credchain::audit_log::Action;
 use credchain::config::{TrustStatus, TrustStore, TrustVerdict, Untrusted, What};
 use credchain::{Credchain, Error, Kind, OpenError};
 use serde::Serialize;
@@ -105,6 +106,8 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::from(Kind::Untrusted.exit_code()));
     }
     store.record(credchain.loaded())?;
+    // As it may do from now on.
+    app.open()?.audit_after(Action::Trust, None, None, &Ok(()));
     app.output().note(&format!(
         "`{}` is trusted until its configuration wants more than this",
         printable_line(&root.display().to_string())

@@ -54,8 +54,18 @@ pub(super) fn all(loaded: &Loaded) -> Vec<Untrusted> {
             found.push(injected(loaded, "oauth2", &spec.name, spec.variable()));
         }
     }
-    let tables: [(&[&str], _, _); 3] = [
-        (&["audit"], What::Audit, "it decides about the access log"),
+    // SECURITY: a log in its usual place, which this user's state directory is, harms nobody.
+    let tables: [(&[&str], _, _); 4] = [
+        (
+            &["audit", "path"],
+            What::Audit,
+            "it says where the access log is written",
+        ),
+        (
+            &["audit", "anchor"],
+            What::Audit,
+            "it says where the access log is anchored",
+        ),
         (&["redaction"], What::Redaction, "it decides what is masked"),
         (
             &["rotation", "targets"],

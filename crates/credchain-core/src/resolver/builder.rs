@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use super::bootstrap::{Late, Source, blocked};
 use super::snapshot::{DEFAULT_TTL, Snapshots};
-use super::{Credential, Declared, Inner, Resolver, Value, Witness};
-use crate::{Context, CredentialSource, Error, Kind, Link, LinkName, Name, Naming, Result, Secret};
+use super::{Credential, Declared, Inner, Recorder, Resolver, Value, Witness};
+use crate::{
+    Context, CredentialSource, Error, Kind, Link, LinkName, Name, Naming, Resolution, Result,
+    Secret,
+};
 
 /// Puts together a [`Resolver`].
 #[derive(Debug)]
@@ -22,6 +25,7 @@ pub struct ResolverBuilder {
     default_chain: Vec<LinkName>,
     credentials: Vec<Credential>,
     witness: Option<Witness>,
+    recorder: Option<Recorder>,
     late: LateDebug,
 }
 
@@ -48,6 +52,7 @@ impl ResolverBuilder {
             default_chain: Vec::new(),
             credentials: Vec::new(),
             witness: None,
+            recorder: None,
             late: LateDebug(Arc::new(OnceLock::new())),
         }
     }
@@ -109,6 +114,17 @@ impl ResolverBuilder {
         self
     }
 
+    /// Is told how every question for a stored value ended, before whoever asked: the parts of
+    /// templates and what links log in with as well. With an error, that is the answer instead. The
+    /// access log listens here.
+    pub fn on_resolution(
+        mut self,
+        noted: impl Fn(&Name, &Resolution) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.recorder = Some(Recorder(Box::new(noted)));
+        self
+    }
+
     /// The finished resolver.
     ///
     /// # Errors
@@ -166,6 +182,7 @@ impl ResolverBuilder {
             blocked,
             snapshot: Snapshots::new(self.snapshot_ttl),
             witness: self.witness,
+            recorder: self.recorder,
         });
         // Set once, by the only build of this builder.
         let _ = self.late.0.set(Arc::downgrade(&inner));

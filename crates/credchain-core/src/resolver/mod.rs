@@ -112,6 +112,18 @@ struct Inner {
     blocked: BTreeMap<LinkName, BTreeSet<LinkName>>,
     snapshot: snapshot::Snapshots,
     witness: Option<Witness>,
+    recorder: Option<Recorder>,
+}
+
+/// Whoever notes every answer, and may keep it from being given.
+struct Recorder(Box<Noted>);
+
+type Noted = dyn Fn(&Name, &Resolution) -> Result<()> + Send + Sync;
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Recorder")
+    }
 }
 
 /// Whoever is told every value.
@@ -170,7 +182,8 @@ impl Resolver {
             .at(&at)
             .allow_empty(true);
         let mut all = resolve_batch(&[item], &self.0.context()).await;
-        let resolution = all.swap_remove(0);
+        let mut resolution = all.swap_remove(0);
+        self.0.note(&name, &mut resolution);
         self.0.tell(&name, &resolution.result);
         resolution
     }
@@ -197,7 +210,8 @@ impl Resolver {
             None => item.allow_empty(true),
         };
         let mut all = resolve_batch(&[item], &self.0.context()).await;
-        let resolution = all.swap_remove(0);
+        let mut resolution = all.swap_remove(0);
+        self.0.note(name, &mut resolution);
         self.0.tell(name, &resolution.result);
         resolution
     }
@@ -333,8 +347,9 @@ impl Inner {
                 }
             })
             .collect();
-        let resolutions = resolve_batch(&items, cx).await;
-        for (name, resolution) in stored.iter().zip(&resolutions) {
+        let mut resolutions = resolve_batch(&items, cx).await;
+        for (name, resolution) in stored.iter().zip(&mut resolutions) {
+            self.note(name, resolution);
             self.tell(name, &resolution.result);
         }
         let found = stored.into_iter().zip(resolutions).collect();
@@ -350,6 +365,15 @@ impl Inner {
     fn tell(&self, name: &Name, result: &Result<Secret>) {
         if let (Some(witness), Ok(secret)) = (&self.witness, result) {
             witness.0(name, secret);
+        }
+    }
+
+    /// Has an answer noted; one that cannot be is not given.
+    fn note(&self, name: &Name, resolution: &mut Resolution) {
+        if let Some(recorder) = &self.recorder
+            && let Err(error) = recorder.0(name, resolution)
+        {
+            resolution.result = Err(error.for_credential(name));
         }
     }
 

@@ -171,10 +171,16 @@ struct Informed {
 
 impl Observer for Informed {
     fn before(&self, step: &Step<'_>) -> Result<()> {
+        #[cfg(feature = "audit")]
+        self.credchain.auditing.before(event(step))?;
         self.next.before(step)
     }
 
     fn after(&self, step: &Step<'_>, outcome: Result<(), &Error>) {
+        #[cfg(feature = "audit")]
+        self.credchain
+            .auditing
+            .after(event(step), &outcome.map_err(Error::clone));
         self.next.after(step, outcome);
     }
 
@@ -191,4 +197,12 @@ impl Observer for Informed {
         }
         self.next.changed(name);
     }
+}
+
+#[cfg(feature = "audit")]
+fn event(step: &Step<'_>) -> credchain_audit::Event {
+    let action = credchain_audit::Action::rotate(step.action.as_str());
+    let event = credchain_audit::Event::new(action).credential(step.name);
+    // Accounts, ids of keys and links are names, and no values.
+    event.reason(&format!("{} {}", step.id, step.object.unwrap_or_default()))
 }

@@ -113,6 +113,14 @@ write = \"age\"    # where `resolve set` stores
 # [credentials.db_url]
 # template = \"postgres://app:{{{{ db_password | url }}}}@localhost/app\"
 
+# Who used which credential: `resolve audit show`. Without this table there is no log.
+[audit]
+
+# How old the values may become: `resolve rotation status`.
+# [rotation.policies.quarterly]
+# match = [\"*\"]
+# every = \"90d\"
+
 # What is different in production, with `--profile production`:
 # [profiles.production]
 # chain.default = [\"env\"]
