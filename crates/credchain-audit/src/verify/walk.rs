@@ -74,11 +74,16 @@ impl Walk {
             let frame = Frame::of(line.bytes).filter(|_| line.complete && !line.too_long);
             match frame.filter(|frame| frame.is_genuine(&self.key)) {
                 Some(frame) => {
-                    if frame.own {
+                    let note = if frame.own {
                         self.own(&line, frame.seq, place(), file)
-                            .at("read", &path)?;
-                    }
+                            .at("read", &path)?
+                    } else {
+                        None
+                    };
                     self.genuine(&frame, &place);
+                    if let Some(note) = note {
+                        self.report.add(note);
+                    }
                     self.keep(line.bytes);
                 }
                 None => self.bad(&line, frame.map(|frame| frame.seq), place()),
@@ -124,30 +129,35 @@ impl Walk {
         self.report
     }
 
-    /// A record that the log wrote of itself.
-    fn own(&mut self, line: &Line<'_>, seq: u64, place: Place, file: &File) -> io::Result<()> {
+    /// What a record says that the log wrote of itself, if it is of interest here. Bad lines that
+    /// it explains are none any more.
+    fn own(
+        &mut self,
+        line: &Line<'_>,
+        seq: u64,
+        place: Place,
+        file: &File,
+    ) -> io::Result<Option<Finding>> {
         let Some(record) = Record::of(line.bytes) else {
-            return Ok(());
+            return Ok(None);
         };
         let Some(reason) = record.gap.as_deref().and_then(GapReason::from_token) else {
-            return Ok(());
+            return Ok(None);
         };
-        let count = record.count;
         if reason != GapReason::Torn {
-            self.report.add(Finding::Gap {
+            let count = record.count;
+            return Ok(Some(Finding::Gap {
                 place,
                 seq,
                 reason,
                 count,
-            });
-        } else if let Some((place, bytes)) = self.torn(line, &record, file)? {
-            self.bad = Bad::default();
-            self.report.add(Finding::Torn { place, bytes });
-        } else {
-            self.flush_bad();
-            self.report.add(Finding::TornChanged { place, seq });
+            }));
         }
-        Ok(())
+        let Some((place, bytes)) = self.torn(line, &record, file)? else {
+            return Ok(Some(Finding::TornChanged { place, seq }));
+        };
+        self.bad = Bad::default();
+        Ok(Some(Finding::Torn { place, bytes }))
     }
 
     /// Whether the bad lines are what a record says was torn: where they are, and how long.

@@ -64,7 +64,7 @@ impl Files {
             Found::Mark(head) => self.stand_at(head, size)?,
             Found::Missing | Found::Damaged => match self.stand_without_head(size)? {
                 Some(stand) => headless(stand, anchor),
-                None => self.fresh(size)?,
+                None => self.fresh(size, anchor)?,
             },
         };
         if let Some(anchor) = anchor {
@@ -164,10 +164,13 @@ impl Files {
         Ok((size > 0).then_some(stand))
     }
 
-    /// The start of a log. The head is there before the first record, so that one that is missing
-    /// later was removed.
-    fn fresh(&mut self, size: u64) -> Result<Stand> {
+    /// The start of a log. Head and anchor are there before the first record, so that one that is
+    /// missing later was removed.
+    fn fresh(&mut self, size: u64, anchor: Option<Found>) -> Result<Stand> {
         let stand = Stand::at(Point::START, 1, size);
+        if let (Some(file), Some(Found::Missing)) = (&mut self.anchor, anchor) {
+            file.write(&stand.mark(), &self.key)?;
+        }
         self.head.write(&stand.mark(), &self.key)?;
         Ok(stand)
     }
