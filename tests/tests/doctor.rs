@@ -11,7 +11,7 @@ use credchain_tests::servers::{OpenBao, fresh_secret};
 use credchain_tests::{Output, Project};
 use serde_json::Value;
 
-const CHECKS: [&str; 15] = [
+const CHECKS: [&str; 16] = [
     "secrets-in-source",
     "ignored-files",
     "tracked-files",
@@ -23,6 +23,7 @@ const CHECKS: [&str; 15] = [
     "ci-literals",
     "oauth2-refresh",
     "short-values",
+    "rotation-due",
     "tls",
     "leases",
     "world-writable-config",
@@ -616,4 +617,33 @@ fn what_a_cloned_project_names_outside_of_itself_is_not_touched() {
     let output = project.resolve(["doctor", "--json"]).run();
     assert!(!evidence(&output, "dotenv-mode").contains("not everything"));
     assert_eq!(status(&output, "dotenv-mode"), "ok");
+}
+
+#[test]
+fn what_is_too_old_or_of_unknown_age_is_found_with_what_to_do() {
+    let project = repository();
+    let config = "[chain]\ndefault = [\"env\"]\n[credentials.api_key]\nrotate = \"90d\"\n\
+                  [credentials.session_key]\nchain = [\"age\"]\n\
+                  [rotation.targets.session_key]\ntype = \"key\"\n";
+    project.write("credchain.toml", config);
+    let register = |name: &str, created: &str| {
+        let args = ["rotation", "register", name, "--created", created];
+        project.resolve(args).run().success();
+    };
+    let look = || project.resolve(["doctor", "--json"]).run().code(8);
+    let found = look();
+    let unknown = row(&found, "rotation-due").to_string();
+    assert!(unknown.contains("nobody knows how old `api_key` is"), "{unknown}");
+    register("api_key", "2020-01-01");
+    register("session_key", "2020-01-01");
+    register("The deploy user's token", "2020-01-01");
+    let old = row(&look(), "rotation-due").to_string();
+    for part in [
+        "resolve rotation register api_key",
+        "resolve rotation run session_key",
+        "should have been replaced",
+        "The deploy user's token",
+    ] {
+        assert!(old.contains(part), "{part}: {old}");
+    }
 }

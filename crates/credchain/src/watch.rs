@@ -46,10 +46,10 @@ impl Credchain {
     /// # let credentials = credchain::Credchain::open().unwrap();
     /// let mut password = credentials.watch(&"db_password".parse().unwrap()).await?;
     /// loop {
-    ///     let value = password.current();
+    ///     let value = password.current().clone();
     ///     // … open a pool with it, until there is another one …
     ///     password.changed().await?;
-    /// #   let _ = value;
+    /// #   drop(value);
     /// }
     /// # }
     /// ```

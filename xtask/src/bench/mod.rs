@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the project's budgets, measured. Every number that depends on the machine
 //! is a ratio of two things measured in the same run.
 
+mod ages;
 mod backends;
 mod checks;
 mod redaction;
@@ -42,6 +43,7 @@ pub(crate) fn run(full: bool) -> Outcome {
         rows.extend(cached_reads(&programs)?);
         rows.push(memory(&programs)?);
         rows.extend(checks::run(&programs)?);
+        rows.extend(ages::run(&programs)?);
         rows.push(dependencies()?);
         rows.extend(redaction::run(&programs)?);
     }

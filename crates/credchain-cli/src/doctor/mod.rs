@@ -16,6 +16,7 @@ mod literals;
 mod mode;
 mod modes;
 mod refresh;
+mod rotation;
 mod site;
 mod tls;
 mod tokens;
@@ -53,6 +54,7 @@ pub(crate) const CHECKS: &[Check] = &[
     Check::new("ci-literals", ci::look),
     Check::new("oauth2-refresh", refresh::look),
     Check::new("short-values", values::look),
+    Check::new("rotation-due", rotation::look),
     Check::new("tls", tls::look),
     Check::new("leases", leases::look),
     Check::new("world-writable-config", configuration::writable),

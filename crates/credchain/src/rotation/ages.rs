@@ -112,14 +112,25 @@ impl Credchain {
         Register::change(&path, &zone, |all| all.set(&profile, name.as_str(), entry))
     }
 
-    /// How old every credential is that has a policy or is registered, the most urgent first; with
-    /// `all`, also those that nothing was said about, which count as unknown when they end.
+    /// How old every credential is that has a policy or is registered, the most urgent first.
     /// Backends are asked only for what the register does not know.
     ///
     /// # Errors
     /// [`Kind::Misconfigured`] if the register cannot be read, or a policy cannot be. That a
     /// backend does not answer is told in its line.
     pub async fn ages(&self, now: SystemTime) -> Result<Vec<Age>> {
+        self.ages_asking(now, |_| true).await
+    }
+
+    /// The same, asking backends only for these; the others are left out.
+    ///
+    /// # Errors
+    /// As [`ages`](Self::ages).
+    pub async fn ages_asking(
+        &self,
+        now: SystemTime,
+        ask: impl Fn(&Name) -> bool + Send,
+    ) -> Result<Vec<Age>> {
         let zone = self.zone()?;
         let register = Register::load(&self.register_path()?, &zone)?;
         let project = self.project();
@@ -146,7 +157,7 @@ impl Credchain {
             seen.extend(declared);
         }
         for spec in project.credentials.values() {
-            if seen.contains(&spec.name) || spec.template.is_some() {
+            if seen.contains(&spec.name) || spec.template.is_some() || !ask(&spec.name) {
                 continue;
             }
             if let Some(policy) = policies.of(&spec.name)? {
