@@ -79,7 +79,7 @@ impl fmt::Display for GapReason {
             Self::Torn => "a writer was ended in the middle of a record",
             Self::Dropped => "more was noted than could be written",
             Self::Head => "the head was lost; nothing else is",
-            Self::Anchor => "the anchor was made anew",
+            Self::Anchor => "the anchor was made anew, and proves nothing of what was before",
             Self::Truncated => "the file became shorter",
             Self::Replaced => "the file was removed or replaced",
             Self::Damaged => "the end of the file was changed",

@@ -173,6 +173,16 @@ fn a_line_that_has_no_end_yet_comes_when_it_has() {
 }
 
 #[test]
+fn what_was_there_is_skipped_by_who_follows_from_the_end() {
+    let world = World::with(30);
+    let mut follower = Follower::new(&world.settings, Filter::new(), FollowFrom::End).unwrap();
+    assert_eq!(follower.poll().unwrap().len(), 0);
+    world.record(2);
+    let seen = follower.poll().unwrap();
+    assert_eq!((seen.len(), seen[0].place.line), (2, 1));
+}
+
+#[test]
 fn following_ends_when_it_is_told_to() {
     let world = World::new();
     let mut follower = Follower::new(&world.settings, Filter::new(), FollowFrom::Start).unwrap();

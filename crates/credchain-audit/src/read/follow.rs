@@ -12,6 +12,7 @@ use credchain_core::files::is_still_at;
 
 use super::{Entry, Filter, Place, entry};
 use crate::error::At as _;
+use crate::line::MOST;
 use crate::lines::Lines;
 use crate::places::{Places, open};
 use crate::settings::Settings;
@@ -34,7 +35,6 @@ pub struct Follower {
     reading: Option<Reading>,
     /// The number of the last record that was read.
     last: u64,
-    skip_to_end: bool,
 }
 
 /// A file in which reading goes on.
@@ -56,11 +56,9 @@ impl Follower {
             filter,
             reading: None,
             last: 0,
-            skip_to_end: from == FollowFrom::End,
         };
-        if follower.skip_to_end {
-            // What is there now is what is skipped.
-            follower.poll()?;
+        if from == FollowFrom::End && follower.places.exist()? {
+            follower.skip()?;
         }
         Ok(follower)
     }
@@ -72,7 +70,6 @@ impl Follower {
     pub fn poll(&mut self) -> Result<Vec<Entry>> {
         let mut found = Vec::new();
         if !self.places.exist()? {
-            self.skip_to_end = false;
             return Ok(found);
         }
         loop {
@@ -82,9 +79,9 @@ impl Follower {
             let Some(reading) = &mut self.reading else {
                 break;
             };
-            let (filter, skip) = (&self.filter, self.skip_to_end);
+            let filter = &self.filter;
             reading.read(&mut self.last, |entry| {
-                if !skip && filter.wants(&entry) {
+                if filter.wants(&entry) {
                     found.push(entry);
                 }
             })?;
@@ -93,7 +90,7 @@ impl Follower {
             }
             // It was finished, and perhaps written to after the last look and before that.
             reading.read(&mut self.last, |entry| {
-                if !skip && filter.wants(&entry) {
+                if filter.wants(&entry) {
                     found.push(entry);
                 }
             })?;
@@ -101,7 +98,6 @@ impl Follower {
             self.last = self.last.max(reading.up_to);
             self.reading = None;
         }
-        self.skip_to_end = false;
         Ok(found)
     }
 
@@ -123,6 +119,23 @@ impl Follower {
             }
             std::thread::sleep(pause);
         }
+    }
+
+    /// Goes to the end of what is there now.
+    fn skip(&mut self) -> Result<()> {
+        if let Some(newest) = self.places.finished()?.pop() {
+            self.last = newest.last;
+        }
+        let Some(mut reading) = self.next_file()? else {
+            return Ok(());
+        };
+        let size = reading.file.metadata().at("look at", &reading.path)?.len();
+        // A line starts somewhere in there, unless what is there is no log.
+        reading.offset = size.saturating_sub(2 * MOST as u64);
+        reading.read(&mut self.last, drop)?;
+        reading.line = 0;
+        self.reading = Some(reading);
+        Ok(())
     }
 
     /// The first file with records behind the last one that was read.

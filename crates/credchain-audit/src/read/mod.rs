@@ -34,7 +34,8 @@ pub struct Entry {
 pub struct Place {
     /// The file.
     pub file: Arc<Path>,
-    /// The number of the line, counted from one. When only the end of a file was read, from there.
+    /// The number of the line, counted from one. A [`Follower`] that began at the end counts from
+    /// there.
     pub line: u64,
 }
 

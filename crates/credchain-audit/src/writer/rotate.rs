@@ -33,6 +33,9 @@ impl Files {
         let what = What::Rotate { next: last + 1 };
         origin.write(&what, &stamp, &mut point, &self.key, &mut text);
         self.put(&text, stand, point)?;
+        // A head that a power failure put back must not be older than the end of this file: only
+        // by that is the file recognized under its new name.
+        self.head.sync()?;
         self.log = None;
         fs::rename(&self.path, &finished).at("rename", &self.path)?;
         step!("after_rename");
