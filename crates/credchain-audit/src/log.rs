@@ -27,8 +27,9 @@ const RECOVER: Duration = Duration::from_secs(1);
 /// must not wait. What was noted before is written before what is recorded.
 ///
 /// # Loss
-/// A process that is killed loses what it noted and did not [flush](Self::flush): at most the
-/// last 100 ms if the disk keeps up, and never more than 1024 events. What has no room among
+/// A process that is killed, or calls [`std::process::exit`], loses what it noted and did not
+/// [flush](Self::flush): at most the last 100 ms if the disk keeps up, and never more than 1024
+/// events. Dropping the last clone of a log flushes it. What has no room among
 /// these is counted, and the count is recorded as soon as there is room again.
 #[derive(Clone)]
 pub struct Log(Arc<Owner>);

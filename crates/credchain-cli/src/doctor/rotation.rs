@@ -11,7 +11,8 @@ pub(super) fn look(site: &Site<'_>) -> Report {
         return Report::skipped("the configuration has mistakes");
     };
     let now = project.resolver().context().clock().now();
-    let near = |name: &Name| site.online() || project.is_at_hand(name);
+    let online = site.online();
+    let near = |name: &Name| online || project.is_at_hand(name);
     let ages = match site.app().wait(project.ages_asking(now, near)) {
         Ok(Ok(ages)) => ages,
         Ok(Err(error)) => return Report::skipped(error.message().to_owned()),
