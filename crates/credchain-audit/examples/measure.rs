@@ -15,6 +15,8 @@ use credchain_core::{Clock, Environment, LinkName, Result};
 const PROCESSES: u64 = 8;
 const EVENTS: u64 = 10_000;
 const RUNS: u32 = 200;
+/// Fewer than make anybody write.
+const NOTES: u32 = 60;
 
 /// Says to a copy of this program where it appends.
 const WRITER: &str = "MEASURE_WRITER";
@@ -40,6 +42,13 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         "{megabytes:.1} MB are verified in {verified:.2?}: {speed:.0} MB/s, {:?}",
         report.verdict()
     );
+    let log = open(home.path())?;
+    let noted = timed(|| (0..NOTES).try_for_each(|_| event().map(|event| log.note(event))))?;
+    println!(
+        "one note of a log that is open: {:.1?} on average",
+        noted / NOTES
+    );
+    drop(log);
     for (what, note) in [("recorded", false), ("noted and flushed", true)] {
         let mut fastest = Duration::MAX;
         let mut all = Duration::ZERO;

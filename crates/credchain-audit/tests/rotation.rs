@@ -156,6 +156,42 @@ fn following_goes_on_over_finished_files() {
 }
 
 #[test]
+fn a_long_log_is_followed_in_pieces() {
+    let mut world = World::new();
+    rotated(&mut world, 100, 2500);
+    let filter = Filter::new().action("resolve");
+    let mut follower = Follower::new(&world.settings, filter, FollowFrom::Start).unwrap();
+    let mut seen = Vec::new();
+    loop {
+        let piece = follower.poll().unwrap();
+        assert!(piece.len() <= 1024);
+        if piece.is_empty() {
+            break;
+        }
+        let records = piece.into_iter().map(|entry| entry.content.unwrap());
+        seen.extend(records.map(|record| record.generation.unwrap()));
+    }
+    assert!(seen.into_iter().eq(0..2500));
+}
+
+#[test]
+fn files_under_each_others_names_are_out_of_order() {
+    let mut world = World::new();
+    rotated(&mut world, 100, 500);
+    let files = finished(&world);
+    let aside = world.home().join("aside");
+    fs::rename(&files[0], &aside).unwrap();
+    fs::rename(&files[1], &files[0]).unwrap();
+    fs::rename(&aside, &files[1]).unwrap();
+    let report = world.is_broken();
+    let first = report.findings.first().unwrap();
+    assert!(
+        matches!(first, Finding::OutOfOrder { seq: 1, .. }),
+        "{first}"
+    );
+}
+
+#[test]
 fn a_line_that_has_no_end_yet_comes_when_it_has() {
     let world = World::with(2);
     let text = world.text();

@@ -63,37 +63,32 @@ impl Follower {
         Ok(follower)
     }
 
-    /// What was appended since the last time. A line that has no end yet comes when it has.
+    /// What was appended since the last time, or as much of it as is held at once: there is no
+    /// more when nothing comes. A line that has no end yet comes when it has.
     ///
     /// # Errors
     /// As for [`read`](crate::read).
     pub fn poll(&mut self) -> Result<Vec<Entry>> {
         let mut found = Vec::new();
-        if !self.places.exist()? {
-            return Ok(found);
-        }
-        loop {
+        while found.len() < AT_ONCE && self.places.exist()? {
             if self.reading.is_none() {
                 self.reading = self.next_file()?;
             }
             let Some(reading) = &mut self.reading else {
                 break;
             };
-            let filter = &self.filter;
+            let goes_on =
+                is_still_at(&reading.file, &reading.path) && reading.is_current(&self.places);
+            // Whatever was written to it before it was finished is there by now.
             reading.read(&mut self.last, |entry| {
-                if filter.wants(&entry) {
+                if self.filter.wants(&entry) {
                     found.push(entry);
                 }
+                found.len() < AT_ONCE
             })?;
-            if is_still_at(&reading.file, &reading.path) && reading.is_current(&self.places) {
+            if goes_on || found.len() >= AT_ONCE {
                 break;
             }
-            // It was finished, and perhaps written to after the last look and before that.
-            reading.read(&mut self.last, |entry| {
-                if filter.wants(&entry) {
-                    found.push(entry);
-                }
-            })?;
             // By its name, whatever it says: else it would be the next one again.
             self.last = self.last.max(reading.up_to);
             self.reading = None;
@@ -109,15 +104,19 @@ impl Follower {
         mut each: impl FnMut(Option<Entry>) -> ControlFlow<()>,
     ) -> Result<()> {
         loop {
-            for entry in self.poll()? {
+            let entries = self.poll()?;
+            let is_idle = entries.is_empty();
+            for entry in entries {
                 if each(Some(entry)).is_break() {
                     return Ok(());
                 }
             }
-            if each(None).is_break() {
-                return Ok(());
+            if is_idle {
+                if each(None).is_break() {
+                    return Ok(());
+                }
+                std::thread::sleep(pause);
             }
-            std::thread::sleep(pause);
         }
     }
 
@@ -132,7 +131,7 @@ impl Follower {
         let size = reading.file.metadata().at("look at", &reading.path)?.len();
         // A line starts somewhere in there, unless what is there is no log.
         reading.offset = size.saturating_sub(2 * MOST as u64);
-        reading.read(&mut self.last, drop)?;
+        reading.read(&mut self.last, |_| true)?;
         reading.line = 0;
         self.reading = Some(reading);
         Ok(())
@@ -162,7 +161,8 @@ impl Reading {
         *self.path == *places.current()
     }
 
-    fn read(&mut self, last: &mut u64, mut each: impl FnMut(Entry)) -> Result<()> {
+    /// Reads on, as long as more is wanted.
+    fn read(&mut self, last: &mut u64, mut each: impl FnMut(Entry) -> bool) -> Result<()> {
         let size = self.file.metadata().at("look at", &self.path)?.len();
         if size < self.offset {
             // It was emptied and begins anew.
@@ -181,8 +181,13 @@ impl Reading {
                 file: self.path.clone(),
                 line: self.line,
             };
-            each(entry(&line, place, last));
+            if !each(entry(&line, place, last)) {
+                break;
+            }
         }
         Ok(())
     }
 }
+
+/// How many entries are held at once.
+const AT_ONCE: usize = 1024;
