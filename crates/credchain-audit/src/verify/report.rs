@@ -249,6 +249,7 @@ impl Finding {
 }
 
 impl fmt::Display for Finding {
+    // Longer than functions are here: it is a table, a sentence for each finding.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Edited { place, seq } => write!(f, "{place}: record {seq} was changed"),
