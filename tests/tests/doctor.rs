@@ -116,7 +116,7 @@ impl Bad {
         project.write(
             "credchain.toml",
             format!(
-                "[chain]\ndefault = [\"env\"]\n[credentials.api_key]\n[credentials.pin]\n[credentials.session]\n\
+                "[chain]\ndefault = [\"env\"]\n[credentials.api_key]\n[credentials.pin]\nrotate = \"90d\"\n[credentials.session]\n\
                  [credentials.written]\ndefault = \"{secret}\"\n\
                  [providers.far]\ntype = \"vault\"\naddress = \"http://vault.example.com\"\n\
                  allow_http = true\nskip_verify = true\n"
@@ -239,6 +239,7 @@ fn a_bad_project_has_a_finding_in_every_row_and_never_a_value() {
             "`session` is an access token that has ended",
         ),
         ("short-values", "`pin` is not masked"),
+        ("rotation-due", "nobody knows how old `pin` is"),
         ("tls", "`skip_verify` of `[providers.far]`"),
         ("tls", "`address` of `[providers.far]` is plain HTTP"),
     ] {
@@ -285,6 +286,7 @@ fn fix_mends_what_is_safe_and_the_second_run_is_clean_of_it() {
         "literals",
         "ci-literals",
         "short-values",
+        "rotation-due",
         "tls",
     ] {
         assert_eq!(status(&second, check), "finding", "{check}");
@@ -633,7 +635,10 @@ fn what_is_too_old_or_of_unknown_age_is_found_with_what_to_do() {
     let look = || project.resolve(["doctor", "--json"]).run().code(8);
     let found = look();
     let unknown = row(&found, "rotation-due").to_string();
-    assert!(unknown.contains("nobody knows how old `api_key` is"), "{unknown}");
+    assert!(
+        unknown.contains("nobody knows how old `api_key` is"),
+        "{unknown}"
+    );
     register("api_key", "2020-01-01");
     register("session_key", "2020-01-01");
     register("The deploy user's token", "2020-01-01");

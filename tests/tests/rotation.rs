@@ -510,3 +510,42 @@ fn what_one_machine_began_another_one_finishes() {
         .success()
         .stdout_contains("\"completed\": true");
 }
+
+#[test]
+fn check_warns_of_what_is_due() {
+    let project = project("[credentials.api_key]\nrotate = \"90d\"\n");
+    project.write(".env", "API_KEY=long-enough-to-be-a-key\n");
+    project.resolve(["check", "--strict"]).run().success();
+    rotation(
+        &project,
+        &["register", "api_key", "--created", "2020-01-01"],
+    )
+    .run()
+    .success();
+    let due = project.resolve(["check", "--strict"]).run().code(8);
+    due.stdout_contains("its rotation is overdue");
+}
+
+#[test]
+fn what_a_rotation_has_besides_the_current_value_is_masked() {
+    let project = Project::new();
+    project.resolve(["init"]).run().success();
+    append(
+        &project,
+        "\n[credentials.session_key]\n[rotation.targets.session_key]\ntype = \"key\"\n",
+    );
+    project.resolve(["trust", "--yes"]).run().success();
+    project
+        .resolve(["generate", "--set", "session_key"])
+        .run()
+        .success();
+    let old = project
+        .resolve(["get", "session_key"])
+        .run()
+        .success()
+        .stdout();
+    rotation(&project, &["run", "session_key"]).run().success();
+    let args = ["exec", "--", "sh", "-c", "echo $OLD $SESSION_KEY"];
+    let run = project.resolve(args).plain_env("OLD", &old).secret(&old);
+    run.run().success().stdout_is("*** ***\n");
+}

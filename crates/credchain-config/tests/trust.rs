@@ -222,13 +222,25 @@ fn a_prefix_at_the_environment_is_refused() {
 #[test]
 fn the_tables_that_weaken_or_send_something_are_refused() {
     let world = world(
-        "[audit]\non_failure = 'continue'\n[redaction]\npatterns = false\n[oauth2.crm]\n\
-         grant = 'device_code'\ntoken_url = 'https://evil.example'\nclient_id = 'x'\n",
+        "[audit]\npath = '/tmp/log'\n[redaction]\npatterns = false\n[oauth2.crm]\n\
+         grant = 'device_code'\ntoken_url = 'https://evil.example'\nclient_id = 'x'\n\
+         [credentials.db]\n[rotation.targets.db]\ntype = 'key'\n",
     );
     let verdict = verdict(&world);
     assert!(verdict.audit().is_some());
     assert!(verdict.redaction().is_some());
     assert!(verdict.oauth2(&name("crm")).is_some());
+    assert!(verdict.rotation().is_some());
+}
+
+#[test]
+fn a_log_in_its_usual_place_and_ages_need_no_trust() {
+    let world = world(
+        "[credentials.api_key]\nrotate = '90d'\n[audit]\non_failure = 'stop'\n\
+         [rotation.policies.all]\nmatch = ['*']\nevery = '90d'\n",
+    );
+    let verdict = verdict(&world);
+    assert!(verdict.is_trusted(), "{:?}", verdict.refused());
 }
 
 #[test]

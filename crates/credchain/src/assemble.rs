@@ -128,7 +128,9 @@ fn withheld(spec: &ProviderSpec, project: &Project) -> Vec<String> {
     let own = variables::of_logins(&spec.needs, project);
     let links = project.providers.values().flat_map(|spec| &spec.needs);
     let tokens = project.oauth2.values().flat_map(OAuth2Spec::needs);
-    let all = variables::of_logins(links.chain(tokens), project);
+    let targets = project.rotation.targets.values();
+    let targets = targets.flat_map(|spec| &spec.needs);
+    let all = variables::of_logins(links.chain(tokens).chain(targets), project);
     all.difference(&own).cloned().collect()
 }
 

@@ -1,6 +1,7 @@
 //! The access log of a project, as `[audit]` describes it.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use credchain_audit::{Action, Actor, Destination, Event, Log, Outcome, Settings};
@@ -23,6 +24,21 @@ struct Audit {
     log: OnceLock<Result<Log>>,
     /// On whose behalf values are asked for, such as the program that `exec` is to run.
     reason: Mutex<Option<String>>,
+    /// Whether it was said that there is no log.
+    warned: AtomicBool,
+}
+
+impl Drop for Audit {
+    /// What was noted is written, and what could not be is said.
+    fn drop(&mut self) {
+        let Some(Ok(log)) = self.log.get() else {
+            return;
+        };
+        let failed = log.flush().err().or_else(|| Some(log.failure()?.error));
+        if let Some(error) = failed {
+            tracing::warn!("the access log could not be written: {}", error.message());
+        }
+    }
 }
 
 impl Auditing {
@@ -48,6 +64,7 @@ impl Auditing {
             context: context.clone(),
             log: OnceLock::new(),
             reason: Mutex::default(),
+            warned: AtomicBool::new(false),
         });
         let listener = Arc::clone(&audit);
         let builder =
@@ -124,10 +141,14 @@ impl Audit {
     }
 
     fn unrecorded(&self, error: Error) -> Result<()> {
-        match self.on_failure {
-            OnFailure::Stop => Err(error),
-            _ => Ok(()),
+        if self.on_failure == OnFailure::Stop {
+            return Err(error);
         }
+        // A project that is not trusted is told so by what it may not do.
+        if error.kind() != Kind::Untrusted && !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!("the access log cannot be written: {}", error.message());
+        }
+        Ok(())
     }
 
     fn event(&self, log: &Log, name: &Name, resolution: &Resolution) -> Event {

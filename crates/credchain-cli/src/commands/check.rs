@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use credchain::rotate::Status as Age;
 use credchain::{Credchain, Error, Name, Outcome, Resolution};
 use serde::Serialize;
 
@@ -21,7 +22,7 @@ const SHORT: usize = 8;
     Exit codes: 0 all are there; 3 some are missing; 4, 5, 6, 7 something is denied,\n\
     unavailable, misconfigured or not trusted; 8 with --strict, only warnings.")]
 pub(crate) struct Args {
-    /// Also fail on warnings: empty, short or stale values
+    /// Also fail on warnings: empty, short or stale values, and those whose rotation is due
     #[arg(long)]
     strict: bool,
     /// Ask every backend, never a cache; request tokens too
@@ -84,6 +85,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
         .zip(&resolutions)
         .map(|(name, resolution)| Row::new(&credchain, name, resolution))
         .collect();
+    warn_of_age(&credchain, &names, &resolutions, &mut rows)?;
     let mut errors: Vec<Error> = resolutions
         .into_iter()
         .filter_map(|r| r.result.err())
@@ -135,6 +137,32 @@ fn token_state(
 #[expect(clippy::unnecessary_wraps, reason = "the same face as with tokens")]
 fn token_state(_: &Credchain, _: &Name, _: &App) -> Result<Result<String, Error>, Failure> {
     Ok(Ok(String::new()))
+}
+
+/// What is there and too old, or within days of it.
+fn warn_of_age(
+    credchain: &Credchain,
+    names: &[Name],
+    resolutions: &[Resolution],
+    rows: &mut [Row],
+) -> Result<(), Failure> {
+    let created = resolutions
+        .iter()
+        .map(|one| one.result.as_ref().ok()?.meta().created);
+    let now = credchain.resolver().context().clock().now();
+    for age in credchain.judge_ages(names.iter().zip(created), now)? {
+        let text = match age.status {
+            Age::Expired => "its rotation is overdue",
+            Age::Urgent => "its rotation is due",
+            _ => continue,
+        };
+        let row = rows.iter_mut().find(|row| row.name == age.name);
+        if let Some(row) = row.filter(|row| row.status == Status::Ok) {
+            row.status = Status::Warning;
+            row.detail = Some(format!("{text}: `resolve rotation status {}`", age.name));
+        }
+    }
+    Ok(())
 }
 
 /// What resolves and must not be handed to a program is no more there than what does not resolve.

@@ -71,6 +71,10 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
     let injection = Injection::prepare(&credchain, &names, app)?;
     let mask = redactor.map(|redactor| {
         hide_environment(&credchain, &declared, app);
+        if credchain.rotatable().next().is_some() {
+            // Who started before a rotation may still print what it had.
+            drop(app.wait(credchain.hide_rotating(&declared)));
+        }
         mask(redactor, when, &credchain, &injection, app)
     });
     record(&credchain);

@@ -18,10 +18,10 @@ pub(super) fn look(site: &Site<'_>) -> Report {
         Ok(Err(error)) => return Report::skipped(error.message().to_owned()),
         Err(failure) => return Report::skipped(words(&failure)),
     };
-    if ages.is_empty() {
-        return Report::skipped("nothing says how old anything may become");
-    }
     let mut report = Report::default();
+    if ages.is_empty() {
+        report.note("nothing says how old anything may become: `rotate`, or `[rotation.policies]`");
+    }
     for age in &ages {
         if let Some(evidence) = evidence(age) {
             report.problem(evidence, fix(project, &age.row.name));

@@ -169,6 +169,30 @@ impl Credchain {
         Ok(ages)
     }
 
+    /// What the ages of these credentials mean, of which the backends' own dates are known already;
+    /// those that nothing is said about are left out.
+    ///
+    /// # Errors
+    /// [`Kind::Misconfigured`] if the register cannot be read, or a policy cannot be.
+    pub fn judge_ages<'a>(
+        &self,
+        known: impl Iterator<Item = (&'a Name, Option<SystemTime>)>,
+        now: SystemTime,
+    ) -> Result<Vec<Row>> {
+        let zone = self.zone()?;
+        let register = Register::load(&self.register_path()?, &zone)?;
+        let policies = Policies::new(self.project(), &zone)?;
+        let mut rows = Vec::new();
+        for (name, created) in known {
+            if let Some(policy) = policies.of(name)? {
+                let entry = register.get(&self.project().profile, name.as_str());
+                let created = entry.map(|entry| entry.created).or(created);
+                rows.push(Row::new(name.as_str(), created, &policy, now));
+            }
+        }
+        Ok(rows)
+    }
+
     /// How old one credential is; nothing if nothing says how old it may become.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use credchain_core::{Error, Kind, Name, Result};
-use credchain_rotation::{How, Observer, Progress, Rotation, State, Step};
+use credchain_rotation::{How, Look, Observer, Progress, Rotation, State, Step};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -51,23 +51,45 @@ impl Credchain {
         verb: Verb,
         observer: Arc<dyn Observer>,
     ) -> Vec<Result<Progress>> {
+        let work = |rotation: Result<Rotation>, name: Name| {
+            let observer = Informed {
+                credchain: self.clone(),
+                name,
+                next: Arc::clone(&observer),
+            };
+            let cx = self.resolver().context();
+            async move { act(&rotation?, verb, &observer, &cx).await }
+        };
+        self.for_each(names, work).await
+    }
+
+    /// What is known about the rotations of several credentials, in the same order.
+    pub async fn looks(&self, names: &[Name]) -> Vec<Result<Look>> {
+        let work = |rotation: Result<Rotation>, _| {
+            let cx = self.resolver().context();
+            async move { rotation?.look(&cx).await }
+        };
+        self.for_each(names, work).await
+    }
+
+    /// Does something with several rotations, some at a time.
+    async fn for_each<T, W>(
+        &self,
+        names: &[Name],
+        work: impl Fn(Result<Rotation>, Name) -> W,
+    ) -> Vec<Result<T>>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T>> + Send + 'static,
+    {
         let turns = Arc::new(Semaphore::new(AT_ONCE));
         let mut tasks = JoinSet::new();
         for (number, name) in names.iter().enumerate() {
-            let rotation = self.rotation(name);
-            let observer = Informed {
-                credchain: self.clone(),
-                name: name.clone(),
-                next: Arc::clone(&observer),
-            };
-            let (turns, cx) = (Arc::clone(&turns), self.resolver().context());
+            let work = work(self.rotation(name), name.clone());
+            let turns = Arc::clone(&turns);
             tasks.spawn(async move {
                 let _turn = turns.acquire_owned().await;
-                let done = match rotation {
-                    Ok(rotation) => act(&rotation, verb, &observer, &cx).await,
-                    Err(error) => Err(error),
-                };
-                (number, done)
+                (number, work.await)
             });
         }
         let mut all: Vec<_> = names.iter().map(|name| Err(lost(name))).collect();
@@ -114,13 +136,29 @@ impl Credchain {
         Err(Error::new(Kind::NotFound, message).for_credential(name))
     }
 
-    /// Whether it is time to work on a credential's rotation at this moment.
+    /// Hides what rotations under way have besides the current values: an old one that is still
+    /// valid for some, and one that nobody has seen yet. A store that does not answer is passed
+    /// over, for what is resolved from it is hidden all the same.
+    #[cfg(feature = "redact")]
+    pub async fn hide_rotating(&self, names: &[Name]) {
+        let names = self.rotatable().filter(|one| names.contains(one));
+        let names: Vec<Name> = names.cloned().collect();
+        for (name, look) in names.iter().zip(self.looks(&names).await) {
+            if let Ok(Some(values)) = look.map(|look| look.values) {
+                self.hide(name, &values.old);
+                if let Some(pending) = &values.pending {
+                    self.hide(name, pending);
+                }
+            }
+        }
+    }
+
+    /// Whether it is time to work on a credential's rotation at this moment, of which this is
+    /// known.
     ///
     /// # Errors
-    /// As [`rotation`](Self::rotation), and whatever keeps the state from being read.
-    pub async fn due(&self, name: &Name, now: SystemTime) -> Result<Due> {
-        let rotation = self.rotation(name)?;
-        let look = rotation.look(&self.resolver().context()).await?;
+    /// As [`ages`](Self::ages).
+    pub async fn due(&self, name: &Name, look: Look, now: SystemTime) -> Result<Due> {
         if let Some(run) = look.run {
             let later = run.until.into_iter().chain(run.not_before).max();
             return Ok(match later.filter(|later| *later > now) {
@@ -187,6 +225,8 @@ impl Observer for Informed {
     fn value(&self, value: &credchain_core::Secret) {
         #[cfg(feature = "redact")]
         self.credchain.hide(&self.name, value);
+        #[cfg(not(feature = "redact"))]
+        let _ = &self.name;
         self.next.value(value);
     }
 

@@ -168,18 +168,8 @@ fn looks(credchain: &Credchain, args: &Args, app: &App) -> Result<Looks, Failure
     if names.is_empty() || args.prometheus {
         return Ok(Vec::new());
     }
-    let cx = credchain.resolver().context();
-    app.wait(async {
-        let mut looks = Vec::new();
-        for name in names {
-            let look = match credchain.rotation(&name) {
-                Ok(rotation) => rotation.look(&cx).await,
-                Err(error) => Err(error),
-            };
-            looks.push((name, look));
-        }
-        looks
-    })
+    let looks = app.wait(credchain.looks(&names))?;
+    Ok(names.into_iter().zip(looks).collect())
 }
 
 fn document<'a>(now: std::time::SystemTime, ages: &'a [Age], looks: &Looks) -> Document<'a> {

@@ -166,12 +166,11 @@ pub(super) fn history(args: &HistoryArgs, app: &App) -> Result<ExitCode, Failure
     let credchain = app.open()?;
     let zone = credchain.zone()?;
     let names = named(&args.names, &credchain)?;
-    let cx = credchain.resolver().context();
+    let looks = app.wait(credchain.looks(&names))?;
     let mut rows: Vec<PastRow> = Vec::new();
     let mut lines: Vec<(u64, String)> = Vec::new();
-    for name in names {
-        let rotation = credchain.rotation(&name)?;
-        for past in app.wait(rotation.look(&cx))??.history {
+    for (name, look) in names.into_iter().zip(looks) {
+        for past in look?.history {
             let moment = |seconds| std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
             let word = match (past.completed, past.compromised) {
                 (false, _) => "undone",
@@ -217,9 +216,11 @@ pub(super) fn history(args: &HistoryArgs, app: &App) -> Result<ExitCode, Failure
 /// What it is time for. Where nobody knows the age, a person decides.
 fn due(credchain: &Credchain, app: &App) -> Result<Vec<Name>, Failure> {
     let now = credchain.resolver().context().clock().now();
+    let names: Vec<Name> = credchain.rotatable().cloned().collect();
+    let looks = app.wait(credchain.looks(&names))?;
     let mut due = Vec::new();
-    for name in credchain.rotatable() {
-        match app.wait(credchain.due(name, now))?? {
+    for (name, look) in names.iter().zip(looks) {
+        match app.wait(credchain.due(name, look?, now))?? {
             Due::Old | Due::UnderWay => due.push(name.clone()),
             Due::Unknown => app.output().warn(&format!(
                 "nobody knows how old `{name}` is: `resolve rotation register {name} --created DATE`, \
@@ -232,11 +233,10 @@ fn due(credchain: &Credchain, app: &App) -> Result<Vec<Name>, Failure> {
 }
 
 fn under_way(credchain: &Credchain, names: Vec<Name>, app: &App) -> Result<Vec<Name>, Failure> {
-    let cx = credchain.resolver().context();
+    let looks = app.wait(credchain.looks(&names))?;
     let mut found = Vec::new();
-    for name in names {
-        let rotation = credchain.rotation(&name)?;
-        if app.wait(rotation.look(&cx))??.run.is_some() {
+    for (name, look) in names.into_iter().zip(looks) {
+        if look?.run.is_some() {
             found.push(name);
         }
     }
