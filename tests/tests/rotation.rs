@@ -248,7 +248,8 @@ fn mistakes_in_the_tables_are_shown_where_they_are() {
 fn hooks(project: &Project, apply: &str) {
     let hook = "#!/bin/sh\ncase $1 in\n  verify) [ \"$(cat)\" = \"$(cat account)\" ];;\n  apply) APPLY;;\nesac\n";
     let path = project.write("hook", hook.replace("APPLY", apply));
-    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("it is ours");
     project.resolve(["init"]).run().success();
     let more = "\n[credentials.db]\nrotate = \"90d\"\n[rotation.targets.db]\ntype = \"command\"\n\
                 verify = [\"./hook\", \"verify\"]\napply = [\"./hook\", \"apply\"]\ntimeout = \"2s\"\n";
@@ -431,7 +432,7 @@ impl Team {
             .secret(self.bao.root_token());
         let run = run
             .secret(self.postgres.password())
-            .timeout(Duration::from_secs(60));
+            .timeout(Duration::from_mins(1));
         run.plain_env("VAULT_TOKEN", self.bao.root_token())
             .plain_env("PG_ADMIN", self.postgres.password())
     }

@@ -301,7 +301,7 @@ mod tests {
             register.set(
                 "default",
                 name,
-                Entry::new(made).every(Duration::from_secs(86_400)),
+                Entry::new(made).every(Duration::from_hours(24)),
             );
         }
         register.set(

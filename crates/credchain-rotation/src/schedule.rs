@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_same_name_always_waits_for_the_same_time_and_names_spread_evenly() {
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         assert_eq!(spread("api_key", hour), spread("api_key", hour));
         assert_eq!(spread("api_key", Duration::ZERO), Duration::ZERO);
         let mut halves = [0_u32; 2];

@@ -339,7 +339,7 @@ mod tests {
     fn the_most_urgent_comes_first() {
         let policy = Policy::every(Duration::from_secs(90 * DAY)).unwrap();
         let now = "2026-04-13";
-        let mut rows = vec![
+        let mut rows = [
             row("d", "2026-03-01", now),
             row("b", "2026-01-15", now),
             row("a", "2025-12-01", now),

@@ -301,19 +301,17 @@ fn settings(project: &Project, spec: &AuditSpec) -> Result<Settings> {
             .with_hint("set `HOME`, or `path` and `anchor` in `[audit]`")
     };
     let own = format!("{}-{:016x}", project.name, fingerprint_of(project.base()));
-    let directory = match &spec.path {
-        Some(path) => path.clone(),
-        None => {
-            let home = project.state_home.as_ref().ok_or_else(homeless)?;
-            home.join("audit").join(&own)
-        }
+    let directory = if let Some(path) = &spec.path {
+        path.clone()
+    } else {
+        let home = project.state_home.as_ref().ok_or_else(homeless)?;
+        home.join("audit").join(&own)
     };
-    let anchor = match &spec.anchor {
-        Some(anchor) => anchor.clone(),
-        None => {
-            let home = project.config_home.as_ref().ok_or_else(homeless)?;
-            home.join("audit").join(format!("{own}.anchor"))
-        }
+    let anchor = if let Some(anchor) = &spec.anchor {
+        anchor.clone()
+    } else {
+        let home = project.config_home.as_ref().ok_or_else(homeless)?;
+        home.join("audit").join(format!("{own}.anchor"))
     };
     let mut settings = Settings::new(directory)
         .anchor(anchor)

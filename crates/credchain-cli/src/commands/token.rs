@@ -44,13 +44,12 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<ExitCode, Failure> {
     let credchain = app.open()?;
     let cx = credchain.resolver().context();
     let source = source(&credchain, &args.name)?;
-    let token = match source.kept(&cx) {
-        Some(token) => token,
-        None => {
-            let token = app.wait(source.token(&cx))?;
-            credchain.audit_after(Action::TokenAcquire, None, Some(&args.name), &token);
-            token?
-        }
+    let token = if let Some(token) = source.kept(&cx) {
+        token
+    } else {
+        let token = app.wait(source.token(&cx))?;
+        credchain.audit_after(Action::TokenAcquire, None, Some(&args.name), &token);
+        token?
     };
     let output = app.output();
     if output.is_json() {

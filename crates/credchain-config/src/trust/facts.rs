@@ -60,9 +60,9 @@ impl<'a> Extract<'a> {
             }
             for (key, targets) in dicts(&table, "rotation") {
                 if key == "targets" {
-                    targets
-                        .values()
-                        .for_each(|target| collect_words(target, &mut words));
+                    for target in targets.values() {
+                        collect_words(target, &mut words);
+                    }
                 }
             }
         }

@@ -72,7 +72,7 @@ impl Local {
     fn append(&self, line: &[u8]) -> io::Result<()> {
         let (mut file, is_new) = self.open()?;
         let length = file.metadata()?.len();
-        let complete = self.complete_length(&mut file, length)?;
+        let complete = Self::complete_length(&mut file, length)?;
         // What was not finished would otherwise run into this line.
         if complete < length {
             file.set_len(complete)?;
@@ -104,7 +104,7 @@ impl Local {
         Ok((open_with(&path, &mut options, Links::Refuse)?, is_new))
     }
 
-    fn complete_length(&self, file: &mut File, length: u64) -> io::Result<u64> {
+    fn complete_length(file: &mut File, length: u64) -> io::Result<u64> {
         let mut bytes = Zeroizing::new(Vec::new());
         io::Read::read_to_end(&mut io::Read::take(file, length.min(MAX_FILE)), &mut bytes)?;
         if length > MAX_FILE {

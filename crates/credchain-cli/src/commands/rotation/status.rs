@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// As of this date in `rotation.timezone`, or this moment
     #[arg(long, value_name = "DATE")]
     now: Option<String>,
-    /// Exit with 8 from this status on; UNKNOWN and CLOCK_SUSPECT always count
+    /// Exit with 8 from this status on; UNKNOWN and `CLOCK_SUSPECT` always count
     #[arg(long, value_name = "STATUS")]
     fail_on: Option<Fail>,
     /// Print metrics for Prometheus instead

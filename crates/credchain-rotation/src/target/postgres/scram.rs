@@ -38,10 +38,27 @@ pub(super) fn check(password: &Secret) -> Result<()> {
     )
 }
 
+/// `Hi` of RFC 5802 §2.2: PBKDF2 (RFC 8018 §5.2) with HMAC-SHA-256, of which one block is enough.
+fn iterated(password: &[u8], salt: &[u8], iterations: u32) -> [u8; 32] {
+    let keyed = keyed(password);
+    let next = |text: &[u8]| -> [u8; 32] {
+        let mut mac = keyed.clone();
+        mac.update(text);
+        mac.finalize().into_bytes().into()
+    };
+    let mut block = next(&[salt, &1_u32.to_be_bytes()].concat());
+    let mut key = block;
+    for _ in 1..iterations {
+        block = next(&block);
+        key.iter_mut()
+            .zip(block)
+            .for_each(|(byte, next)| *byte ^= next);
+    }
+    key
+}
+
 fn salted(password: &[u8], salt: &[u8], iterations: u32) -> String {
-    let mut key = Zeroizing::new([0_u8; 32]);
-    pbkdf2::pbkdf2::<Hmac<Sha256>>(password, salt, iterations, &mut *key)
-        .expect("HMAC takes keys of any length");
+    let key = Zeroizing::new(iterated(password, salt, iterations));
     let client = Zeroizing::new(mac(&*key, b"Client Key"));
     let stored = Sha256::digest(*client);
     let server = mac(&*key, b"Server Key");
@@ -50,8 +67,12 @@ fn salted(password: &[u8], salt: &[u8], iterations: u32) -> String {
     format!("SCRAM-SHA-256${iterations}:{salt}${stored}:{server}")
 }
 
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
+}
+
 fn mac(key: &[u8], text: &[u8]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    let mut mac = keyed(key);
     mac.update(text);
     mac.finalize().into_bytes().into()
 }
