@@ -295,7 +295,7 @@ impl Client {
                 match worked {
                     Ok(true) => {}
                     // Held for longer than the overlap: that is not what was promised.
-                    Ok(false) if clock.monotonic() - read > OVERLAP => continue,
+                    Ok(false) if clock.monotonic() > read + OVERLAP => continue,
                     Ok(false) => {
                         failed.fetch_add(1, Ordering::SeqCst);
                     }
