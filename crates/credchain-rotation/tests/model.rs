@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use credchain_core::{
-    Abilities, Account, Context, Error, Issued, Kind, ManualClock, Memory, Name, Provider as _,
-    Reference, Result, Secret, SetOptions, Target, Verdict, async_trait,
+    Abilities, Account, Context, Description, Error, Issued, Kind, ManualClock, Memory, Name,
+    Provider, Reference, Result, Secret, SetOptions, Target, Verdict, Version, async_trait,
+    delegate_provider,
 };
 use credchain_rotation::{
     Form, How, Journal, Observer, Progress, Quiet, Rotation, State, Step, Store, Strategy,
@@ -195,6 +196,50 @@ struct World {
     stop: Arc<AtomicBool>,
 }
 
+/// A store that fails to be written, or has a clock of its own.
+#[derive(Debug)]
+struct Odd {
+    store: Arc<Memory>,
+    /// What the next writes fail with.
+    failing: Mutex<Vec<Kind>>,
+    /// What it says the time is.
+    time: Mutex<Option<SystemTime>>,
+}
+
+impl Odd {
+    fn new(store: &Arc<Memory>) -> Arc<Self> {
+        Arc::new(Self {
+            store: store.clone(),
+            failing: Mutex::default(),
+            time: Mutex::default(),
+        })
+    }
+}
+
+delegate_provider! {
+    impl Provider for Odd, through |this| this.store, overrides [set describe] {
+        async fn set(
+            &self,
+            reference: &Reference,
+            value: &Secret,
+            options: &SetOptions,
+            cx: &Context,
+        ) -> Result<Version> {
+            let failure = self.failing.lock().unwrap().pop();
+            match failure {
+                Some(kind) => Err(Error::new(kind, "as asked")),
+                None => self.store.set(reference, value, options, cx).await,
+            }
+        }
+
+        async fn describe(&self, reference: &Reference, cx: &Context) -> Result<Description> {
+            let mut described = self.store.describe(reference, cx).await?;
+            described.created = *self.time.lock().unwrap();
+            Ok(described)
+        }
+    }
+}
+
 fn place() -> Reference {
     "db".parse().unwrap()
 }
@@ -249,14 +294,21 @@ impl World {
 
     /// As another process would set it up.
     fn rotation(&self) -> Rotation {
+        self.rotation_of(&self.providers(), self.journal.clone())
+    }
+
+    fn providers(&self) -> Vec<Arc<dyn Provider>> {
+        self.stores.iter().map(|store| store.clone() as _).collect()
+    }
+
+    fn rotation_of(&self, stores: &[Arc<dyn Provider>], journal: Arc<dyn Provider>) -> Rotation {
         let name: Name = "db_password".parse().unwrap();
-        let stores = self
-            .stores
+        let stores = stores
             .iter()
             .zip(["one", "two"])
             .map(|(store, link)| Store::new(link.parse().unwrap(), store.clone(), place()));
         let journal = Journal::beside(
-            self.journal.clone(),
+            journal,
             "db.state".parse().unwrap(),
             self.directory.path().join("locks"),
         );
@@ -733,4 +785,99 @@ fn of_two_rotators_one_stops() {
     assert!(complete >= 1);
     world.finish();
     world.assert_one_valid();
+}
+
+#[test]
+fn a_store_that_fails_is_written_when_it_is_there_again_or_all_are_put_back() {
+    for kind in [Kind::Unavailable, Kind::Denied] {
+        for undo in [false, true] {
+            let world = World::new(Strategy::Alternate);
+            let before = world.value(0);
+            let second = Odd::new(&world.stores[1]);
+            second.failing.lock().unwrap().push(kind);
+            let stores: [Arc<dyn Provider>; 2] = [world.stores[0].clone(), second];
+            let rotation = world.rotation_of(&stores, world.journal.clone());
+            let failed = world.block(rotation.run(How::Planned, &Quiet, &world.cx));
+            assert_eq!(failed.unwrap_err().kind(), kind);
+            // One has the new value, the other the old one, and both work.
+            assert_ne!(world.value(0).expose(), world.value(1).expose());
+            assert!(world.works(0) && world.works(1));
+            if undo {
+                world.block(rotation.abort(&Quiet, &world.cx)).unwrap();
+                assert_eq!(world.value(0).expose(), before.expose());
+            } else {
+                world.finish();
+                assert_ne!(world.value(0).expose(), before.expose());
+            }
+            world.assert_one_valid();
+        }
+    }
+}
+
+#[test]
+fn a_target_that_is_down_for_hours_delays_and_costs_nothing() {
+    for strategy in [Strategy::Swap, Strategy::Alternate, Strategy::Issue] {
+        let world = World::new(strategy);
+        // Before it begins, and again after every state that it came to.
+        for _ in 0..4 {
+            world.fail("probe", Kind::Unavailable, false);
+            let failed = world.run().unwrap_err();
+            assert_eq!(failed.kind(), Kind::Unavailable, "{strategy}");
+            assert!(strategy == Strategy::Swap || (world.works(0) && world.works(1)));
+            world.manual.advance(Duration::from_mins(61));
+            let done = world.run().unwrap();
+            if done.is_complete() {
+                break;
+            }
+            world.manual.advance(Duration::from_mins(61));
+        }
+        world.model.failing.lock().unwrap().clear();
+        world.finish();
+        world.assert_one_valid();
+    }
+}
+
+#[test]
+fn a_clock_that_is_put_forward_by_a_year_takes_nothing_from_anybody() {
+    let world = World::new(Strategy::Alternate);
+    let journal = Odd::new(&world.journal);
+    let rotation = world.rotation_of(&world.providers(), journal.clone());
+    let run = || world.block(rotation.run(How::Planned, &Quiet, &world.cx));
+    assert_eq!(run().unwrap().state, State::Overlap);
+    // The store's clock says that it is a minute later.
+    let theirs = world.cx.clock().now() + Duration::from_mins(1);
+    *journal.time.lock().unwrap() = Some(theirs);
+    world.manual.advance(Duration::from_hours(24 * 365));
+    assert_eq!(run().unwrap_err().kind(), Kind::Unavailable);
+    assert_eq!(world.model.valid().len(), 2);
+    // The overlap is over by the store's clock as well.
+    *journal.time.lock().unwrap() = Some(theirs + Duration::from_hours(1));
+    assert_eq!(run().unwrap().state, State::Soak);
+}
+
+#[test]
+fn where_the_state_cannot_be_kept_nothing_is_begun() {
+    let world = World::new(Strategy::Swap);
+    let journal = Odd::new(&world.journal);
+    journal
+        .failing
+        .lock()
+        .unwrap()
+        .extend([Kind::Unavailable; 3]);
+    let rotation = world.rotation_of(&world.providers(), journal);
+    let run = world.block(rotation.run(How::Planned, &Quiet, &world.cx));
+    assert_eq!(run.unwrap_err().kind(), Kind::Unavailable);
+    assert_eq!(world.model.applied.load(Ordering::SeqCst), 0);
+    // The directory of the journal is a file, as on a disk that was damaged.
+    let path = world.directory.path().join("file");
+    std::fs::write(&path, "").unwrap();
+    let store = Store::new("one".parse().unwrap(), world.stores[0].clone(), place());
+    let local = Journal::local(&path, "db_password");
+    let name = "db_password".parse().unwrap();
+    let rotation = Rotation::new(name, Strategy::Swap, vec![store], local)
+        .with_accounts(vec!["a".into()])
+        .with_target(world.model.clone());
+    let run = world.block(rotation.run(How::Planned, &Quiet, &world.cx));
+    assert_eq!(run.unwrap_err().kind(), Kind::Misconfigured);
+    assert_eq!(world.model.applied.load(Ordering::SeqCst), 0);
 }
