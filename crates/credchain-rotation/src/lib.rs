@@ -6,7 +6,7 @@
 //!   every [`Store`] that readers use, by one of five [strategies](Strategy). It is a state machine
 //!   that can be killed at any step: its [`Journal`] says where to look, what is true is what store
 //!   and target answer, and whoever comes next goes on.
-//! - **Targets.** [`target`] has PostgreSQL, HTTP APIs and programs of the user's own; providers
+//! - **Targets.** [`target`] has `PostgreSQL`, HTTP APIs and programs of the user's own; providers
 //!   offer their own.
 //!
 //! ```
