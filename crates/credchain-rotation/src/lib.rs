@@ -16,7 +16,7 @@
 //!
 //! # credchain_core::doctest(async {
 //! # let directory = tempfile::tempdir()?;
-//! # let locks = directory.path();
+//! # let locks = directory.path().join("locks");
 //! let vault = Arc::new(Memory::new().with("session_key", b"first"));
 //! let journal = Journal::beside(vault.clone(), "session_key.state".parse()?, locks);
 //! let store = Store::new("vault".parse()?, vault, "session_key".parse()?);
